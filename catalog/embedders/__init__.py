@@ -1,0 +1,68 @@
+"""Clips and words to vectors, and clips to judgements; nothing is downloaded at import.
+
+An embedder has `id`, `dim`, `sample_rate_hz`, `embed_audio(clips)` and `embed_text(texts)`; a judge has `id` and
+`posteriors(clips)`. All vectors are float32 and of length 1 where they are compared by cosine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from catalog.errors import EmbedderError
+from generation.audio import Clip
+
+STARTER_DIR = Path(__file__).resolve().parents[1] / "starter"
+
+
+class Embedder(Protocol):
+    """Puts sounds and words into one space, where near means alike."""
+
+    @property
+    def id(self) -> str:
+        """`name@revision`, equal only for equal vectors."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate at which clips are heard."""
+
+    def embed_audio(self, clips: Sequence[Clip]) -> np.ndarray:
+        """Return float32 [n, dim], rows of length 1."""
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 [n, dim], rows of length 1."""
+
+
+def load_embedder(spec: str = "starter", device: str = "cpu") -> Embedder:
+    """Load an embedder: "starter", "transformers:FOLDER_OR_HUB_ID[@REVISION]" or "laion:FILE.pt".
+
+    Every backend passes the self-test for collapsed text vectors before it is handed out. Raises EmbedderError.
+    """
+    kind, _, place = spec.partition(":")
+    if kind == "starter" and not place:
+        from catalog.embedders.clap import TransformersClap
+
+        embedder: Embedder = TransformersClap(str(STARTER_DIR / "clap"), name="clap-starter", device=device)
+    elif kind == "transformers" and place:
+        from catalog.embedders.clap import TransformersClap
+
+        embedder = TransformersClap(place, device=device)
+    elif kind == "laion" and place:
+        from catalog.embedders.laion import LaionClap
+
+        embedder = LaionClap(Path(place), device=device)
+    else:
+        raise EmbedderError(
+            f"embedder '{spec}' is not known; use starter, transformers:FOLDER_OR_HUB_ID or laion:FILE.pt"
+        )
+    from catalog.embedders.selftest import check_text_vectors
+
+    check_text_vectors(embedder)
+    return embedder

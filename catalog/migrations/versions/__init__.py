@@ -1,0 +1,1 @@
+"""The numbered steps, one file each."""

@@ -1,0 +1,135 @@
+"""Sounds of a library into one zip: 24-bit WAV files with names, a manifest, licence and credits.
+
+The samples of the masters are kept bit for bit at their native rate: nothing is resampled or levelled, since
+a 16 kHz sound does not become a better one by being written at 44.1 kHz.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import soundfile
+
+from catalog.errors import PackError
+from catalog.packs.licence import attribution_text, check_licences, licence_text
+from catalog.packs.naming import name_sounds
+from catalog.packs.zip import write_zip
+from catalog.records import ACCEPTED, DROP, ModelRecord, PackItem, SampleRecord
+
+if TYPE_CHECKING:
+    from catalog.library import Library
+
+logger = logging.getLogger(__name__)
+
+MANIFEST, LICENCE, ATTRIBUTION = "manifest.csv", "LICENSE.txt", "ATTRIBUTION.txt"
+COLUMNS = (
+    ("file", "sha256", "id", "model", "fingerprint", "prompt", "source", "family", "qualities", "note")
+    + ("cents", "duration_s", "lufs", "peak_dbfs", "bandwidth_hz", "sample_rate_hz", "seed", "score")
+    + ("built_from",)
+)
+
+
+@dataclass(frozen=True)
+class PackResult:
+    """A finished pack: its file and sha256, what lies in it, and how many sounds were left out as not fit."""
+
+    path: Path
+    sha256: str
+    items: tuple[PackItem, ...]
+    left_out: int
+
+
+def make_pack(
+    library: Library,
+    samples: Sequence[SampleRecord],
+    out: Path,
+    allow_noncommercial: Collection[str] = (),
+) -> PackResult:
+    """Write the chosen sounds into the zip file `out` and record the pack in the library.
+
+    Sounds that were rejected, or dropped by a reviewer, are left out. Sounds of models that are not free for
+    commercial use stop the pack, unless `allow_noncommercial` names each such model. The same sounds always
+    give the same bytes. Raises PackError, and leaves no part of a zip, when a licence stands in the way,
+    nothing remains, a master is missing or damaged, or the disk refuses.
+    """
+    given = {sample.id: sample for sample in samples}
+    chosen = [s for s in given.values() if s.status == ACCEPTED and s.review != DROP]
+    if not chosen:
+        raise PackError(
+            f"no sound to pack: {len(given)} came, an accepted one that nobody dropped is needed; "
+            "widen the query or its filters"
+        )
+    known = library.models()
+    used = {id: known[id] for id in sorted({sample.model_id for sample in chosen})}
+    models = sorted(used.values(), key=lambda model: (model.name, model.fingerprint))
+    check_licences(models, allow_noncommercial)
+
+    stems = name_sounds(chosen)
+    names = {id: f"{stem}.wav" for id, stem in stems.items()}
+    ordered = sorted(chosen, key=lambda sample: names[sample.id])
+    digests: dict[int, str] = {}
+
+    def entries() -> Iterator[tuple[str, partial[bytes]]]:
+        for sample in ordered:
+            yield names[sample.id], partial(_wav, library, sample, digests)
+        # After the sounds, since it holds their checksums.
+        yield MANIFEST, partial(_manifest, ordered, names, digests, used)
+        yield LICENCE, partial(_text, licence_text(models))
+        yield ATTRIBUTION, partial(_text, attribution_text(models, ordered, names))
+
+    sha256 = write_zip(out, entries())
+    items = tuple(PackItem(sample.id, names[sample.id], digests[sample.id]) for sample in ordered)
+    if library.read_only:
+        logger.warning("%s: the library is read-only and does not remember this pack", out)
+    else:
+        library.add_pack(out.name, sha256, items)
+    return PackResult(out, sha256, items, left_out=len(given) - len(chosen))
+
+
+def _wav(library: Library, sample: SampleRecord, digests: dict[int, str]) -> bytes:
+    """Return a master as a 24-bit WAV file with the same samples, and note its checksum."""
+    path = library.audio_path(sample)
+    try:
+        master = path.read_bytes()
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read ({error.strerror}); run `nightcrate verify`") from error
+    if hashlib.sha256(master).hexdigest() != sample.sha256:
+        raise PackError(f"{path}: is not the sound that was stored; run `nightcrate verify`")
+    # As integers, so that no bit is lost on the way through floating point.
+    samples, rate = soundfile.read(io.BytesIO(master), dtype="int32", always_2d=True)
+    wav = io.BytesIO()
+    soundfile.write(wav, samples, rate, format="WAV", subtype="PCM_24")
+    digests[sample.id] = hashlib.sha256(wav.getvalue()).hexdigest()
+    return wav.getvalue()
+
+
+def _manifest(
+    samples: Sequence[SampleRecord],
+    names: Mapping[int, str],
+    digests: Mapping[int, str],
+    models: Mapping[int, ModelRecord],
+) -> bytes:
+    """Return manifest.csv: one line per sound; what nobody measured is empty."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\r\n", extrasaction="ignore")
+    table.writeheader()
+    for sample in samples:
+        row = {column: getattr(sample, column, None) for column in COLUMNS}
+        row |= {"file": names[sample.id], "sha256": digests[sample.id]}
+        row |= {"fingerprint": models[sample.model_id].fingerprint}
+        row |= {"qualities": " ".join(sample.qualities), "built_from": " ".join(sample.sources)}
+        table.writerow({column: "" if value is None else value for column, value in row.items()})
+    return text.getvalue().encode("utf-8")
+
+
+def _text(text: str) -> bytes:
+    """Return a text for every system: UTF-8 with Windows line ends."""
+    return text.replace("\n", "\r\n").encode("utf-8")

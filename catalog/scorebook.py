@@ -1,0 +1,97 @@
+"""Scores in rows: a figure with what it was measured against, or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from catalog.errors import LibraryError
+from catalog.records import ScoreRecord
+from catalog.store import Store, chunks, utc_now
+from catalog.tables import sample, score
+
+SCOPES = ("sample", "model", "model_family")
+_IDENTITY = ("scope", "subject", "name", "embedder", "reference")
+
+
+def add(store: Store, records: Sequence[ScoreRecord]) -> None:
+    """Keep scores; one of the same scope, subject, name, embedder and reference is replaced.
+
+    Raises LibraryError for an unknown scope, NaN, or a score with both a value and a reason, or neither.
+    """
+    for record in records:
+        _check(record)
+    with store.write() as connection:
+        for record in records:
+            identity = {name: getattr(record, name) for name in _IDENTITY}
+            connection.execute(
+                delete(score).where(*(score.c[name] == value for name, value in identity.items()))
+            )
+            connection.execute(
+                insert(score).values(
+                    **identity,
+                    value=record.value,
+                    reason=record.reason,
+                    n=record.n,
+                    settings=record.settings,
+                    at=utc_now(),
+                )
+            )
+
+
+def find(
+    connection: Connection, scope: str | None = None, subject: str | None = None, name: str | None = None
+) -> list[ScoreRecord]:
+    """Scores of this scope, subject and name (None: any), in the order of their keeping."""
+    query = select(score).order_by(score.c.id)
+    for column, wanted in ((score.c.scope, scope), (score.c.subject, subject), (score.c.name, name)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return [
+        ScoreRecord(
+            scope=row.scope,
+            subject=row.subject,
+            name=row.name,
+            value=row.value,
+            reason=row.reason,
+            embedder=row.embedder,
+            reference=row.reference,
+            n=row.n,
+            settings=row.settings,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def set_sample_scores(store: Store, percentiles: Mapping[int, float]) -> None:
+    """Write the score of sounds: sample id -> percentile within its family, 0..100.
+
+    Raises LibraryError for a number outside or an unknown sound; then none is written.
+    """
+    for sample_id, percentile in percentiles.items():
+        if not 0.0 <= percentile <= 100.0:  # also false for NaN
+            raise LibraryError(f"sound {sample_id}: a percentile is 0 to 100, not {percentile}")
+    if not percentiles:
+        return
+    with store.write() as connection:
+        known: set[int] = set()
+        for part in chunks(list(percentiles)):
+            known |= set(connection.scalars(select(sample.c.id).where(sample.c.id.in_(part))))
+        unknown = sorted(set(percentiles) - known)
+        if unknown:
+            raise LibraryError(f"there is no sound {unknown[0]} in this library; no score was written")
+        connection.execute(
+            update(sample).where(sample.c.id == bindparam("sample_id")).values(score=bindparam("percentile")),
+            [{"sample_id": id, "percentile": float(value)} for id, value in percentiles.items()],
+        )
+
+
+def _check(record: ScoreRecord) -> None:
+    if record.scope not in SCOPES:
+        raise LibraryError(f"a score is of {', '.join(SCOPES)}, not of {record.scope!r}")
+    if (record.value is None) == (record.reason is None):
+        raise LibraryError(f"{record.name} of {record.subject}: needs a value, or a reason why there is none")
+    if record.value is not None and not math.isfinite(record.value):
+        raise LibraryError(f"{record.name} of {record.subject}: {record.value} is no score; give the reason")

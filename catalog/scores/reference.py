@@ -1,0 +1,179 @@
+"""What a judge hears in real notes: the other side of every set score.
+
+A reference is made once from recordings of held-out instruments (or any set of one-shots) and shipped as one
+safetensors file, so that scoring a library needs neither corpus nor SoundFont. It keeps, for every
+(source, family) cell, the judge's embedding of each note and the mean posterior. Both sides of a score are
+cut to the same length, since a judge hears silence too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from catalog.errors import ScoreError
+from catalog.scores.kl import joint_posterior, label_matched_kl
+from generation.audio import Clip, write_bytes
+
+Cell = tuple[str, str]
+"""(source, family)"""
+
+STARTER_REFERENCE = Path(__file__).parent.parent / "starter" / "reference.safetensors"
+"""The shipped reference of the shipped judge."""
+
+BATCH = 32  # clips that a judge gets at once
+_METADATA_KEY = "nightcrate"  # one key alone: several would be written in random order
+
+
+class Judge(Protocol):
+    """A classifier of source, family and qualities that also embeds."""
+
+    @property
+    def id(self) -> str:
+        """Name and revision or fingerprint, `name@revision`."""
+
+    def posteriors(self, clips: Sequence[Clip]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return {source [n, 3], family [n, 11], qualities [n, 10]} in NSynth's order, embeddings [n, d]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What a judge hears in n clips: features float32 [n, d]; joint posterior of source x family [n, 33]."""
+
+    features: np.ndarray
+    posteriors: np.ndarray
+
+
+def hear(judge: Judge, clips: Iterable[Clip], length_s: float) -> Heard:
+    """Let a judge listen to clips, each cut or zero-padded to length_s; it gets a batch at a time."""
+    features: list[np.ndarray] = []
+    posteriors: list[np.ndarray] = []
+    batch: list[Clip] = []
+
+    def listen() -> None:
+        heads, embedding = judge.posteriors(batch)
+        features.append(np.asarray(embedding, dtype=np.float32))
+        posteriors.append(joint_posterior([heads["source"], heads["family"]]))
+        batch.clear()
+
+    for clip in clips:
+        batch.append(cut(clip, length_s))
+        if len(batch) == BATCH:
+            listen()
+    if batch:
+        listen()
+    if not features:
+        return Heard(np.zeros((0, 0), np.float32), np.zeros((0, 0)))
+    return Heard(np.concatenate(features), np.concatenate(posteriors))
+
+
+def cut(clip: Clip, length_s: float) -> Clip:
+    """Return exactly length_s of a clip from its start, zero-padded at the end when it is shorter."""
+    wanted = round(length_s * clip.sample_rate_hz)
+    samples = clip.samples[:, :wanted]
+    samples = np.pad(samples, ((0, 0), (0, wanted - samples.shape[1])))
+    return Clip(samples, clip.sample_rate_hz, clip.sources)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Real notes as one judge hears them, by cell.
+
+    features: float32 [n, d] of each cell; posteriors: mean joint posterior float64 [33] of each cell
+    (source varies slowest); own_kl: what label_matched_kl gives for the reference notes themselves, the floor
+    that a perfect set would reach. length_s: what every clip was cut to.
+    """
+
+    name: str
+    judge: str
+    length_s: float
+    features: Mapping[Cell, np.ndarray]
+    posteriors: Mapping[Cell, np.ndarray]
+    own_kl: Mapping[Cell, float]
+
+    def cells(self, source: str | None, family: str) -> tuple[Cell, ...]:
+        """Return the cells a prompt is measured against: its own, or without a source all of its family."""
+        return tuple(cell for cell in self.features if cell[1] == family and source in (None, cell[0]))
+
+    def pooled_features(self, cells: Iterable[Cell]) -> np.ndarray:
+        """Return the features [n, d] of several cells together, in the file's order."""
+        wanted = set(cells)
+        return np.concatenate([rows for cell, rows in self.features.items() if cell in wanted])
+
+    def mean_posterior(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return the mean posterior [33] over all notes of several cells."""
+        counts = [len(self.features[cell]) for cell in cells]
+        return np.average([self.posteriors[cell] for cell in cells], axis=0, weights=counts)
+
+    def save(self, path: Path) -> None:
+        """Write everything into one safetensors file, atomically; equal references give equal bytes."""
+        tensors = {f"features/{source}/{family}": rows for (source, family), rows in self.features.items()}
+        tensors |= {f"posterior/{source}/{family}": row for (source, family), row in self.posteriors.items()}
+        about = {
+            "name": self.name,
+            "judge": self.judge,
+            "length_s": self.length_s,
+            "own_kl": {"/".join(cell): value for cell, value in self.own_kl.items()},
+        }
+        write_bytes(path, save(tensors, {_METADATA_KEY: json.dumps(about, sort_keys=True)}))
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        """Read a file that save wrote. Raises ScoreError, one line, for anything else."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                about = json.loads(file.metadata()[_METADATA_KEY])
+                tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+        except FileNotFoundError as error:
+            raise ScoreError(f"{path}: there is no reference here; make one with the judge") from error
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise ScoreError(f"{path}: this is no reference of nightcrate ({error})") from error
+        return cls(
+            name=about["name"],
+            judge=about["judge"],
+            length_s=about["length_s"],
+            features=_part(tensors, "features"),
+            posteriors=_part(tensors, "posterior"),
+            own_kl={_cell(key): value for key, value in about["own_kl"].items()},
+        )
+
+
+def build_reference(
+    judge: Judge, clips_by_cell: Mapping[Cell, Iterable[Clip]], name: str, length_s: float
+) -> Reference:
+    """Let a judge hear real notes, finished in the same way as the sounds that will be scored.
+
+    `name` says which notes these are. Raises ScoreError when a cell has fewer than two notes.
+    """
+    features: dict[Cell, np.ndarray] = {}
+    posteriors: dict[Cell, np.ndarray] = {}
+    own_kl: dict[Cell, float] = {}
+    for cell in sorted(clips_by_cell):
+        heard = hear(judge, clips_by_cell[cell], length_s)
+        if len(heard.features) < 2:
+            raise ScoreError(f"{' '.join(cell)}: {len(heard.features)} note(s) came, at least 2 are needed")
+        features[cell] = heard.features
+        posteriors[cell] = heard.posteriors.mean(axis=0)
+        means = np.tile(posteriors[cell], (len(heard.posteriors), 1))
+        own_kl[cell] = label_matched_kl(means, heard.posteriors)
+    return Reference(name, judge.id, length_s, features, posteriors, own_kl)
+
+
+def _part(tensors: Mapping[str, np.ndarray], part: str) -> dict[Cell, np.ndarray]:
+    """Return the tensors of one part of the file by cell."""
+    return {
+        _cell(key.split("/", 1)[1]): tensor for key, tensor in tensors.items() if key.startswith(part + "/")
+    }
+
+
+def _cell(text: str) -> Cell:
+    """Turn `source/family` into a cell."""
+    source, family = text.split("/")
+    return source, family

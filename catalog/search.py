@@ -1,0 +1,225 @@
+"""Find sounds by words or by example: the ear of the embedder, the words of the library and measured facts.
+
+A search ranks by the sum of three opinions:
+
+- the ear: how many standard deviations the CLAP similarity of a sound lies above the mean of all accepted
+  sounds for this query (raw cosines share no scale between queries);
+- the tags: what family, instrument, source, qualities and measured note are worth where they are what the
+  words mean (catalog/query.py). Prompts are known, so a sound of the wrong family has to lie three standard
+  deviations nearer before it is shown first;
+- the words: up to WORD_WEIGHT for the best full-text match, which finds what no thesaurus holds.
+
+Without full text the ear alone ranks. Filters and minus words decide beforehand which sounds take part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from catalog.embedders import Embedder
+from catalog.errors import SearchError
+from catalog.index import VectorIndex
+from catalog.query import Query, agreement, excluder, filter_text, parse_query
+from catalog.records import KEEP, SampleFilter, SampleRecord
+from catalog.scores.percentile import percentiles
+from generation.audio import Clip
+
+if TYPE_CHECKING:
+    from catalog.library import Library
+
+WORD_WEIGHT = 1.0
+
+POOL = 1_000
+"""Sounds that each opinion proposes, or k if that is more; a smaller library is ranked as a whole."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One sound that was found.
+
+    similarity: cosine with the query, -1..1. percentile: rank of that similarity among all accepted sounds
+    for this query, in (0, 100], whatever the filters. why: what speaks for the sound, strongest first.
+    """
+
+    sample: SampleRecord
+    similarity: float
+    percentile: float
+    why: tuple[str, ...]
+
+
+def search(
+    library: Library,
+    embedder: Embedder,
+    query: str,
+    filters: SampleFilter | None = None,
+    k: int = 10,
+    fulltext: bool = True,
+) -> list[Hit]:
+    """Return up to k sounds for a query, best first; equal ones by id.
+
+    Sounds that a reviewer dropped do not take part unless `filters.reviews` asks for them. A query without
+    words is answered from the words of its filters. Raises SearchError when there is nothing to look for or
+    nothing to search in.
+    """
+    where = _without_dropped(filters or SampleFilter())
+    parsed = _with_words(parse_query(query), where)
+    heard = _listen(library, embedder, embedder.embed_text([parsed.text])[0], k)
+
+    def having(phrase: str) -> set[int]:
+        return {id for id, _ in library.fulltext([phrase])}
+
+    allowed = set(library.sample_ids(where)).intersection(*map(having, parsed.required))
+    worded = dict(library.fulltext(parsed.words)) if fulltext else {}
+    size = max(POOL, k)
+    pool = heard.among(allowed)[:size]
+    if fulltext and len(allowed) > size:
+        pool += _proposed(library, parsed, where, worded, allowed)
+    excluded = excluder(parsed, having)
+    records = [s for s in _records(library, pool) if not excluded(s)]
+    ear = heard.deviations()
+    best_word = max((worded[s.id] for s in records if s.id in worded), default=0.0)
+
+    ranked = []
+    for sample in records:
+        total = ear[sample.id]
+        why: tuple[str, ...] = (heard.sentence(sample.id),)
+        if fulltext:
+            agreed, reasons = agreement(parsed, sample)
+            word = worded.get(sample.id, 0.0) / best_word if best_word > 0 else 0.0
+            total += agreed + WORD_WEIGHT * word
+            why = (*reasons, *why)
+        ranked.append((-total, sample.id, heard.hit(sample, why)))
+    ranked.sort(key=lambda entry: entry[:2])
+    return [hit for _, _, hit in ranked[:k]]
+
+
+def similar(
+    library: Library,
+    embedder: Embedder,
+    example: int | Clip,
+    filters: SampleFilter | None = None,
+    k: int = 10,
+) -> list[Hit]:
+    """Return up to k sounds that sound like a sound of the library (by id; itself left out) or like a clip.
+
+    Dropped sounds do not take part unless `filters.reviews` asks for them. Raises SearchError when there is
+    nothing to search in, LibraryError when the id has no vector.
+    """
+    where = _without_dropped(filters or SampleFilter())
+    if isinstance(example, Clip):
+        vector = embedder.embed_audio([example])[0]
+        heard = _listen(library, embedder, vector, k)
+    else:
+        _, vectors = library.embeddings(embedder.id, [example])
+        heard = _listen(library, embedder, vectors[0], k, without=example)
+    nearest = heard.among(set(library.sample_ids(where)))[:k]
+    return [heard.hit(sample, (heard.sentence(sample.id),)) for sample in _records(library, nearest)]
+
+
+def sample_scores(library: Library, embedder: Embedder) -> dict[int, float]:
+    """Score every accepted sound and store the scores in the library: sample id -> percentile.
+
+    The score is the percentile rank within its family of the cosine between the CLAP text vector of its
+    prompt and its CLAP audio vector, in (0, 100], equal cosines at their average rank. Sounds without a
+    vector are left as they are.
+    """
+    ids, vectors = library.embeddings(embedder.id)
+    rows = {int(id): row for row, id in enumerate(ids)}
+    samples = [sample for sample in library.samples() if sample.id in rows]
+    if not samples:
+        return {}
+    prompts = list(dict.fromkeys(sample.prompt for sample in samples))
+    texts = dict(zip(prompts, embedder.embed_text(prompts), strict=True))
+    cosines = np.array([float(texts[s.prompt] @ vectors[rows[s.id]]) for s in samples])
+    families = np.array([sample.family for sample in samples])
+    scores = np.zeros(len(samples))
+    for family in np.unique(families):
+        scores[families == family] = percentiles(cosines[families == family])
+    by_id = {sample.id: float(score) for sample, score in zip(samples, scores, strict=True)}
+    library.set_sample_scores(by_id)
+    return by_id
+
+
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """All accepted sounds against one vector: ids int64 [n], cosines and percentiles [n], nearest first."""
+
+    ids: np.ndarray
+    cosines: np.ndarray
+    percentiles: np.ndarray
+    row: dict[int, int]
+
+    def among(self, wanted: set[int]) -> list[int]:
+        """Those of the ids that are wanted, nearest first."""
+        return [id for id in self.ids.tolist() if id in wanted]
+
+    def deviations(self) -> dict[int, float]:
+        """Standard deviations above the mean by id; all 0 when all sounds are equally near."""
+        spread = float(self.cosines.std())
+        if spread < 1e-9:
+            return dict.fromkeys(self.ids.tolist(), 0.0)
+        scaled = (self.cosines - self.cosines.mean()) / spread
+        return dict(zip(self.ids.tolist(), scaled.tolist(), strict=True))
+
+    def sentence(self, sample_id: int) -> str:
+        """Say in words how near a sound is."""
+        return f"sounds nearer than {self.percentiles[self.row[sample_id]]:.0f} % of the library"
+
+    def hit(self, sample: SampleRecord, why: tuple[str, ...]) -> Hit:
+        """Make the hit of a sound."""
+        row = self.row[sample.id]
+        return Hit(sample, float(self.cosines[row]), float(self.percentiles[row]), why)
+
+
+def _listen(
+    library: Library, embedder: Embedder, vector: np.ndarray, k: int, without: int | None = None
+) -> _Heard:
+    """Compare a vector with every accepted sound that has one."""
+    if k < 1:
+        raise SearchError(f"{k} results were asked for; at least 1 is needed")
+    accepted = [id for id in library.sample_ids() if id != without]
+    if not accepted:
+        raise SearchError(f"{library.path}: holds no accepted sound to search; `nightcrate night` makes some")
+    if library.embedding_state(embedder.id).count == 0:
+        raise SearchError(f"{library.path}: no sound has a vector of {embedder.id}; embed the library first")
+    ids, cosines = VectorIndex.open(library, embedder.id).search(vector, among=accepted)
+    order = np.lexsort((ids, -cosines))  # equal cosines by id, so that two searches agree
+    ids, cosines = ids[order], cosines[order].astype(np.float64)
+    return _Heard(ids, cosines, percentiles(cosines), {int(id): row for row, id in enumerate(ids)})
+
+
+def _without_dropped(where: SampleFilter) -> SampleFilter:
+    """Leave out what reviewers dropped, unless the filter speaks of reviews itself."""
+    return where if where.reviews else replace(where, reviews=(KEEP, None))
+
+
+def _with_words(query: Query, where: SampleFilter) -> Query:
+    """Give a query without wanted words those of its filters."""
+    if query.text:
+        return query
+    text = filter_text(where)
+    if not text:
+        raise SearchError("nothing to look for: give words, as in dark plucked bass, or --family bass")
+    return replace(parse_query(text), excluded=query.excluded)
+
+
+def _proposed(
+    library: Library, query: Query, where: SampleFilter, worded: dict[int, float], allowed: set[int]
+) -> list[int]:
+    """Sounds that the words or the measured note propose in a library too large to rank as a whole."""
+    proposed = [id for id in worded if id in allowed][:POOL]
+    if query.understood.note is not None and not where.midi_notes:
+        in_tune = library.sample_ids(replace(where, midi_notes=(query.understood.note,)))
+        proposed += [id for id in in_tune if id in allowed][:POOL]
+    return proposed
+
+
+def _records(library: Library, ids: Sequence[int]) -> list[SampleRecord]:
+    """The records of these sounds in this order, each once."""
+    wanted = list(dict.fromkeys(ids))
+    found = {sample.id: sample for sample in library.samples(SampleFilter(ids=tuple(wanted)))}
+    return [found[id] for id in wanted if id in found]

@@ -1,0 +1,64 @@
+"""The command line: `nightcrate`. Commands and their help are here by name; their bodies are in commands/."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from catalog.errors import CatalogError
+from flows.commands import corpus, curation, models, nights, sounds, upkeep
+from generation.errors import GenerationError
+
+app = typer.Typer(
+    name="nightcrate",
+    help="Make one-shots through the night and find them in the morning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (nights.night, nights.plan, sounds.search, sounds.similar, sounds.show):
+    app.command()(command)
+for command in (curation.review, curation.pack, upkeep.league, models.models, models.train):
+    app.command()(command)
+for command in (upkeep.verify, upkeep.rebuild):
+    app.command()(command)
+app.add_typer(corpus.app, name="corpus")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"nightcrate {version('nightcrate')}")
+        except PackageNotFoundError:
+            print("nightcrate, not installed")
+        raise typer.Exit()
+
+
+@app.callback()
+def nightcrate(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Make one-shots through the night and find them in the morning."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and end the process: 0 done, 1 an error told in one line, 2 wrong usage."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="nightcrate")
+    except (GenerationError, CatalogError) as error:
+        _complain(str(error))
+    except OSError as error:  # a full disk or a folder that may not be written, met outside the library
+        _complain(f"{error.filename or 'the disk'}: {error.strerror or error}")
+    sys.exit(0)
+
+
+def _complain(message: str) -> NoReturn:
+    print(f"nightcrate: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)

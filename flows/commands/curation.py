@@ -1,0 +1,124 @@
+"""Choose and hand on: review, pack."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.commands.options import (
+    DeviceOption,
+    FamilyOption,
+    JsonOption,
+    LibraryOption,
+    MaxDurationOption,
+    MinScoreOption,
+    ModelOption,
+    NoteOption,
+    QualityOption,
+    SourceOption,
+    answer,
+    library_embedder,
+    open_library,
+    sound_filter,
+)
+
+if TYPE_CHECKING:
+    from catalog.library import Library
+    from catalog.records import SampleFilter, SampleRecord
+
+
+def review(
+    sound: Annotated[str, typer.Argument(help="Number of a sound, or the beginning of its key.")],
+    verdict: Annotated[str | None, typer.Argument(help="keep or drop.", show_default=False)] = None,
+    why: Annotated[str | None, typer.Option("--why", help="The reason, kept with the verdict.")] = None,
+    who: Annotated[str | None, typer.Option("--who", help="Who says so [the user of this machine].")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the newest verdict back.")] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep or drop a sound, or take the last verdict back; every verdict stays in the history."""
+    from catalog.errors import LibraryError
+
+    if undo == (verdict is not None):
+        raise LibraryError(
+            "say keep or drop, or --undo to take the last verdict back, not both and not neither"
+        )
+    with open_library(library) as opened:
+        sample = opened.sample(sound)
+        if verdict is not None:
+            opened.review(sample.id, verdict, why, who or _user())
+            in_force: str | None = verdict
+        else:
+            in_force = opened.undo_review(sample.id)
+        told = f"#{sample.id} {sample.prompt}: {in_force or 'not reviewed'}"
+        answer({"id": sample.id, "review": in_force}, as_json, told)
+
+
+def pack(
+    out: Annotated[Path, typer.Option("--out", help="The zip file to write.", show_default=False)],
+    query: Annotated[
+        str | None, typer.Argument(help="Words; without them all that passes the filters.")
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="At most so many, the best of the query.")
+    ] = None,
+    family: FamilyOption = None,
+    source: SourceOption = None,
+    quality: QualityOption = None,
+    model: ModelOption = None,
+    note: NoteOption = None,
+    min_score: MinScoreOption = None,
+    max_duration: MaxDurationOption = None,
+    allow_noncommercial: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-noncommercial", help="Let sounds of this model in although they may not be sold."
+        ),
+    ] = None,
+    library: LibraryOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write sounds into a zip: WAV files named in words, a manifest, licence and credits."""
+    where = sound_filter(family, source, quality, model, note, min_score, max_duration)
+    with open_library(library) as opened:
+        from catalog.packs.build import make_pack
+
+        samples = _chosen(opened, query, where, k, device)
+        made = make_pack(opened, samples, out, allow_noncommercial or ())
+        content = {
+            "path": str(made.path.resolve()),
+            "sha256": made.sha256,
+            "left_out": made.left_out,
+            "items": [asdict(item) for item in made.items],
+        }
+        answer(content, as_json, f"{made.path}: {len(made.items)} sounds, sha256 {made.sha256}")
+
+
+def _chosen(
+    library: Library, query: str | None, where: SampleFilter, k: int | None, device: str | None
+) -> list[SampleRecord]:
+    """The sounds of a pack: the best of a query, or all that pass the filters, best score first when cut."""
+    if query is not None:
+        from catalog.search import search
+
+        hits = search(library, library_embedder(library, device), query, where, k or max(library.count(), 1))
+        return [hit.sample for hit in hits]
+    samples = library.samples(where)
+    if k is None:
+        return samples
+    return sorted(samples, key=lambda sample: (-(sample.score or 0.0), sample.id))[:k]
+
+
+def _user() -> str:
+    import getpass
+
+    from generation.errors import ConfigError
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user entry
+        raise ConfigError("this machine does not say who you are; add --who NAME") from None

@@ -1,0 +1,107 @@
+"""Options that several commands share, and how they answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from catalog.embedders import Embedder
+    from catalog.library import Library
+    from catalog.records import SampleFilter
+
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--library", help="Folder of the library [NIGHTCRATE_LIBRARY, else ./library].", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device", help="auto, cpu, cuda or cuda:N [NIGHTCRATE_DEVICE, else auto].", show_default=False
+    ),
+]
+FamilyOption = Annotated[
+    list[str] | None, typer.Option("--family", help="Only this family; may be repeated.")
+]
+SourceOption = Annotated[
+    list[str] | None, typer.Option("--source", help="Only acoustic, electronic, synthetic.")
+]
+QualityOption = Annotated[
+    list[str] | None, typer.Option("--quality", help="Only with this quality; repeated: with all of them.")
+]
+ModelOption = Annotated[
+    list[str] | None, typer.Option("--model", help="Only by this model; may be repeated.")
+]
+NoteOption = Annotated[
+    list[str] | None,
+    typer.Option("--note", help="Only with this measured note, such as A1; may be repeated."),
+]
+MinScoreOption = Annotated[
+    float | None, typer.Option("--min-score", min=0, max=100, help="Only with at least this score, 0 to 100.")
+]
+MaxDurationOption = Annotated[
+    float | None, typer.Option("--max-duration", min=0, help="Only up to this many seconds long.")
+]
+
+
+def sound_filter(
+    family: list[str] | None,
+    source: list[str] | None,
+    quality: list[str] | None,
+    model: list[str] | None,
+    note: list[str] | None,
+    min_score: float | None,
+    max_duration: float | None,
+) -> SampleFilter:
+    """The filter that the options ask for; ConfigError for a word that is not NSynth's or no note."""
+    from catalog.records import SampleFilter
+    from generation.prompts.vocabulary import FAMILIES, QUALITIES, SOURCES, parse_note
+
+    return SampleFilter(
+        families=_known("family", family, FAMILIES),
+        sources=_known("source", source, SOURCES),
+        qualities=_known("quality", quality, QUALITIES),
+        models=tuple(model or ()),
+        midi_notes=tuple(parse_note(name) for name in note or ()),
+        min_score=min_score,
+        max_duration_s=max_duration,
+    )
+
+
+def _known(what: str, words: list[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    from generation.errors import ConfigError
+    from generation.strict_yaml import unknown_name
+
+    for word in words or ():
+        if word not in known:
+            raise ConfigError(unknown_name(what, word, known))
+    return tuple(words or ())
+
+
+def open_library(folder: Path | None, read_only: bool = False) -> Library:
+    """Open the library that a command works on; LibraryError when there is none."""
+    from catalog.library import Library
+    from flows.settings import library_folder
+
+    return Library.open(library_folder(folder), read_only=read_only)
+
+
+def library_embedder(library: Library, device: str | None) -> Embedder:
+    """The embedder that this library was heard with: that of its newest night, else the starter's."""
+    from catalog.embedders import load_embedder
+    from flows.settings import device_name
+
+    nights = library.nights()
+    spec = str(nights[-1].config.get("embedder", "starter")) if nights else "starter"
+    return load_embedder(spec, device_name(device))
+
+
+def answer(content: Any, as_json: bool, text: str) -> None:
+    """Print a command's answer on stdout: `content` as JSON, or `text` for people."""
+    print(json.dumps(content, indent=1, ensure_ascii=False) if as_json else text)

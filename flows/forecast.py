@@ -1,0 +1,129 @@
+"""What a night would make, how long it takes and how much disk it needs: the answer of `nightcrate plan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.library import Library
+from flows.pace import bytes_per_sound, seconds_per_sound
+from flows.settings import NightConfig
+from generation.registry import find_card
+
+
+@dataclass(frozen=True)
+class ModelForecast:
+    """One model's share. seconds is None when nobody has measured the model; bytes are of accepted sounds."""
+
+    model: str
+    seconds_per_sound: float | None
+    seconds_origin: str | None
+    bytes_per_sound: float
+    bytes_origin: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A night looked at before it runs.
+
+    first_sounds: prompts x models x seeds. sounds: these, or as many as the target needs when that is more,
+    were every sound accepted. most_sounds: with every re-roll that the limit allows. seconds (of `sounds`)
+    and most_seconds are None when the pace of a model is unknown; bytes are those of `sounds`.
+    """
+
+    night: str
+    prompts: tuple[str, ...]
+    models: tuple[ModelForecast, ...]
+    seeds: int
+    target: int | None
+    first_sounds: int
+    sounds: int
+    most_sounds: int
+    seconds: float | None
+    most_seconds: float | None
+    bytes: float
+
+
+def forecast(config: NightConfig, folder: Path, library: Library | None) -> Forecast:
+    """Look at a night without its weights; `library` None means that there is none yet.
+
+    Raises ConfigError or CardError for prompts or models that do not exist.
+    """
+    prompts = config.prompts.prompts_in(folder)
+    models = []
+    for choice in config.models:
+        card, _ = find_card(choice.model)
+        measured, room = seconds_per_sound(library, card), bytes_per_sound(library, card)
+        models.append(
+            ModelForecast(
+                card.name,
+                measured.seconds if measured else None,
+                measured.origin if measured else None,
+                room.bytes,
+                room.origin,
+            )
+        )
+    each = len(prompts) * len(config.seeds)
+    tries = config.max_attempts if config.target else 1
+    cells = len({(prompt.source, prompt.family) for prompt in prompts})
+    needed = min(max(each, (config.target or 0) * cells), each * tries)
+    known = [model.seconds_per_sound for model in models if model.seconds_per_sound is not None]
+    pace = sum(known) if len(known) == len(models) else None
+    return Forecast(
+        night=config.name,
+        prompts=tuple(prompt.caption for prompt in prompts),
+        models=tuple(models),
+        seeds=len(config.seeds),
+        target=config.target,
+        first_sounds=each * len(models),
+        sounds=needed * len(models),
+        most_sounds=each * len(models) * tries,
+        seconds=None if pace is None else pace * needed,
+        most_seconds=None if pace is None else pace * each * tries,
+        bytes=needed * sum(model.bytes_per_sound for model in models),
+    )
+
+
+def forecast_text(told: Forecast, shown: int | None) -> str:
+    """The forecast for people, with the first `shown` prompts (None: all of them)."""
+    factors = [(len(told.prompts), "prompt"), (len(told.models), "model"), (told.seeds, "seed")]
+    product = " x ".join(f"{n} {word}{'s' if n != 1 else ''}" for n, word in factors)
+    lines = [f"Night {told.night}: {product} = {told.first_sounds} sounds"]
+    if told.target:
+        lines.append(
+            f"  {told.target} accepted in each cell: {told.sounds} to {told.most_sounds} sounds with re-rolls"
+        )
+    if told.seconds is None or told.most_seconds is None:
+        lines.append("  time: unknown, nobody has measured this yet")
+    else:
+        most = f", at most {duration(told.most_seconds)}" if told.most_seconds > told.seconds else ""
+        lines.append(f"  time: about {duration(told.seconds)}{most}")
+    lines.append(f"  disk: about {size(told.bytes)}")
+    for model in told.models:
+        pace = (
+            "pace unknown"
+            if model.seconds_per_sound is None
+            else f"{model.seconds_per_sound:.2f} s a sound ({model.seconds_origin})"
+        )
+        lines.append(f"  {model.model}: {pace}, {size(model.bytes_per_sound)} a sound ({model.bytes_origin})")
+    lines += [f"    {prompt}" for prompt in told.prompts[:shown]]
+    if shown is not None and len(told.prompts) > shown:
+        lines.append(f"    ... and {len(told.prompts) - shown} more; --all lists them")
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: seconds below two minutes, then minutes, then hours and minutes."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes for people, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

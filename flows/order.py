@@ -1,0 +1,117 @@
+"""What a night is asked to make: its models as they are today, and the first try of every sound."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.records import JobRecord, ModelRecord
+from flows.settings import ModelChoice, NightConfig
+from generation.cards import ModelCard
+from generation.errors import CardError
+from generation.prompts.plan import Job, ModelSettings, plan_jobs
+from generation.registry import ModelIdentity, find_card, identify
+
+DTYPE = "float32"
+"""Number format that every technique of this version computes in."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A night's configuration with its models looked up.
+
+    models: what each usable model of the configuration is, in its order, by the name in its card.
+    left_out: models whose weights are not here -> the cause. first_tries: every prompt with every seed and
+    every usable model, in plan order.
+    """
+
+    config: NightConfig
+    models: Mapping[str, ModelIdentity]
+    choices: Mapping[str, ModelChoice]
+    left_out: Mapping[str, str]
+    first_tries: tuple[Job, ...]
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the plan, as JSON: equal for nights that would make the same sounds.
+
+        The first tries stand for prompts, models, weights and sampling alike; how many sounds are made at
+        once is no part of it.
+        """
+        keys = "\n".join(job.key for job in self.first_tries)
+        return self.config.model_dump(mode="json", exclude={"models"}) | {
+            "models": list(self.models),
+            "first_tries": hashlib.sha256(keys.encode()).hexdigest(),
+        }
+
+
+def read_order(config: NightConfig, folder: Path) -> Order:
+    """Look the models up and plan the first tries; paths in the configuration are relative to `folder`.
+
+    Raises CardError for a model that does not exist, or when no model of the night has its weights.
+    """
+    models: dict[str, ModelIdentity] = {}
+    choices: dict[str, ModelChoice] = {}
+    left_out: dict[str, str] = {}
+    for choice in config.models:
+        card, _ = find_card(choice.model)  # a misspelt name stops the night, missing weights only the model
+        try:
+            models[card.name] = identify(choice.model)
+            choices[card.name] = choice
+        except CardError as cause:
+            left_out[card.name] = str(cause)
+    if not models:
+        raise CardError("; ".join(left_out.values()))
+    settings = [model_settings(model, choices[name]) for name, model in models.items()]
+    jobs = plan_jobs(config.prompts.prompts_in(folder), settings, config.seeds)
+    return Order(config, models, choices, left_out, tuple(jobs))
+
+
+def model_settings(model: ModelIdentity, choice: ModelChoice) -> ModelSettings:
+    """How a model samples in this night: as the configuration says, else as its card says."""
+    defaults = model.card.defaults
+    return ModelSettings(
+        model=model.card.name,
+        fingerprint=model.fingerprint,
+        technique_version=model.technique_version,
+        steps=choice.steps if choice.steps is not None else defaults.steps,
+        guidance_scale=choice.guidance_scale
+        if choice.guidance_scale is not None
+        else defaults.guidance_scale,
+        scheduler=defaults.scheduler,
+        length_s=model.card.length_s,
+        dtype=DTYPE,
+    )
+
+
+def model_record(model: ModelIdentity) -> ModelRecord:
+    """What the catalogue keeps of a model."""
+    card: ModelCard = model.card
+    return ModelRecord(
+        name=card.name,
+        technique=card.technique,
+        fingerprint=model.fingerprint,
+        technique_version=model.technique_version,
+        sample_rate_hz=card.sample_rate_hz,
+        commercial=card.commercial,
+        licence_chain=[link.model_dump(mode="json") for link in card.licence_chain],
+        card=card.model_dump(mode="json"),
+    )
+
+
+def job_record(job: Job) -> JobRecord:
+    """A planned sound as the catalogue keeps it."""
+    return JobRecord(
+        key=job.key,
+        model=job.settings.model,
+        prompt=job.prompt.caption,
+        family=job.prompt.family,
+        source=job.prompt.source,
+        qualities=job.prompt.qualities,
+        note=job.prompt.note,
+        seed=job.seed,
+        settings=job.settings.as_dict(),
+        round=job.round,
+    )

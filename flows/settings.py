@@ -1,0 +1,138 @@
+"""What a night is told: its configuration file, and the few environment variables nightcrate knows.
+
+No other module reads the environment. A misspelt variable is refused like a misspelt key: silently
+ignored, it would send a night's sounds to the wrong place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from generation.errors import ConfigError
+from generation.prompts.prompt import Prompt
+from generation.prompts.selection import Selection, select_prompts
+from generation.shipped import config_path
+from generation.strict_yaml import StrictModel, load_yaml, nearest_name
+
+DEFAULT_LIBRARY = Path("library")
+
+_PREFIX = "NIGHTCRATE_"
+_KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE")
+# Read by the test suite alone, but set in the shell of whoever runs it.
+_OF_THE_TESTS = ("NIGHTCRATE_ONESHOTS", "NIGHTCRATE_SOUNDFONT", "NIGHTCRATE_STRICT")
+
+
+class SettingsError(ConfigError):
+    """The environment or the command line does not say what is needed."""
+
+
+class ModelChoice(StrictModel):
+    """One model of a night: a shipped name or a folder, and how it samples (null: as its card says)."""
+
+    model: str
+    batch_size: int = Field(default=8, ge=1, le=1024)
+    steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)
+
+
+class PromptChoice(StrictModel):
+    """Which prompts a night asks for; generation.prompts.selection.Selection says what each key means."""
+
+    cells: Literal["all"] | tuple[str, ...] | None = None
+    max_qualities: int | None = None
+    qualities: tuple[str, ...] | None = None
+    prompts: tuple[str, ...] = ()
+    text_file: Path | None = None
+    notes: tuple[int | str, ...] = ()
+
+    def prompts_in(self, folder: Path) -> list[Prompt]:
+        """The prompts chosen; text_file is relative to `folder`. Raises ConfigError."""
+        choice = {name: getattr(self, name) for name in type(self).model_fields}
+        if self.text_file is not None:
+            choice["text_file"] = folder / self.text_file
+        return select_prompts(Selection(**choice))
+
+
+class NightConfig(StrictModel):
+    """configs/night/*.yaml: which prompts, by which models, how many sounds, judged by what."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")
+    models: tuple[ModelChoice, ...] = Field(min_length=1)
+    prompts: PromptChoice
+    seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
+    target: int | None = Field(default=None, ge=1)
+    max_attempts: int = Field(default=4, ge=1)
+    gate: str = "default"
+    embedder: str = "starter"
+
+    @model_validator(mode="after")
+    def _each_model_once(self) -> NightConfig:
+        names = [choice.model for choice in self.models]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"model '{twice[0]}' stands twice; each model once, with all its settings")
+        return self
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the environment says; None where it says nothing."""
+
+    library: Path | None
+    device: str | None
+
+
+def read_night(name_or_file: str) -> tuple[NightConfig, Path]:
+    """Read a shipped night by name, or a YAML file, and say in which folder it lies.
+
+    Raises ConfigError, one line, for anything else.
+    """
+    path = config_path("night", name_or_file)
+    return load_yaml(path, NightConfig), path.parent
+
+
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Read the NIGHTCRATE_* variables; SettingsError for one that does not exist, with the nearest name."""
+    variables = os.environ if variables is None else variables
+    for name in sorted(variables):
+        if name.startswith(_PREFIX) and name not in _KNOWN + _OF_THE_TESTS:
+            near = nearest_name(name, _KNOWN)
+            hint = f"did you mean {near}?" if near else f"there are {' and '.join(_KNOWN)}"
+            raise SettingsError(f"unknown environment variable {name}; {hint}")
+    library = variables.get("NIGHTCRATE_LIBRARY")
+    return Environment(Path(library) if library else None, variables.get("NIGHTCRATE_DEVICE") or None)
+
+
+def library_folder(asked: Path | None) -> Path:
+    """The library that a command works on: as asked, else NIGHTCRATE_LIBRARY, else ./library."""
+    environment = read_environment()
+    return asked or environment.library or DEFAULT_LIBRARY
+
+
+def device_name(asked: str | None) -> str:
+    """The device that models run on: as asked, else NIGHTCRATE_DEVICE, else CUDA where there is one.
+
+    Raises SettingsError for a name that torch does not know or a device that this machine has not.
+    """
+    name = asked or read_environment().device or "auto"
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingsError(f"there is no device '{name}'; use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SettingsError(
+            f"device {name} is not there: {torch.cuda.device_count()} CUDA devices found; use cpu"
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise SettingsError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:N")
+    return name

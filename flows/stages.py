@@ -1,0 +1,79 @@
+"""What follows the making, as plain functions on a library: vectors, scores, index, league."""
+
+from __future__ import annotations
+
+import logging
+
+from catalog.embedders import Embedder
+from catalog.errors import CatalogError
+from catalog.index import VectorIndex
+from catalog.library import Library
+from catalog.search import sample_scores
+from flows.progress import progress
+from generation.audio import Clip, read_clip
+from generation.errors import AudioError
+
+logger = logging.getLogger(__name__)
+
+EMBED_AT_ONCE = 32
+
+
+def embed_missing(library: Library, embedder: Embedder) -> int:
+    """Give every accepted sound without a vector one; how many got one.
+
+    Kept in small steps, so that a kill costs little. A damaged master is named in the log and left out.
+    """
+    missing = library.missing_embeddings(embedder.id)
+    embedded = 0
+    with progress("embed", len(missing)) as bar:
+        for start in range(0, len(missing), EMBED_AT_ONCE):
+            ids: list[int] = []
+            clips: list[Clip] = []
+            for sample in missing[start : start + EMBED_AT_ONCE]:
+                try:
+                    clips.append(read_clip(library.audio_path(sample)))
+                except AudioError as error:
+                    logger.warning("not embedded: %s; `nightcrate verify` lists what is damaged", error)
+                    continue
+                ids.append(sample.id)
+            if ids:
+                library.add_embeddings(embedder.id, ids, embedder.embed_audio(clips))
+            embedded += len(ids)
+            bar.advance(EMBED_AT_ONCE)
+    return embedded
+
+
+def score_sounds(library: Library, embedder: Embedder) -> int:
+    """Score every accepted sound against its prompt, within its family; how many have a score now."""
+    return len(sample_scores(library, embedder))
+
+
+def build_index(library: Library, embedder: Embedder) -> int:
+    """Bring the vector index up to date; how many sounds it holds."""
+    return len(VectorIndex.open(library, embedder.id)) if library.count() else 0
+
+
+def score_models(library: Library, device: str = "cpu") -> str | None:
+    """Score every model of the library with the starter judge; the reason when that is not possible."""
+    from catalog.embedders.judge import Judge
+    from catalog.scores.league import league
+    from catalog.scores.reference import STARTER_REFERENCE, Reference
+
+    if not library.count():
+        return "the library holds no accepted sound"
+    try:
+        scores = league(library, Judge(device=device), Reference.load(STARTER_REFERENCE))
+    except CatalogError as cause:  # a night without scores is a night: its sounds are made and found
+        return str(cause)
+    library.add_scores(scores)
+    return None
+
+
+def catch_up(library: Library, embedder: Embedder, device: str) -> None:
+    """Make what a library lacks beside sounds, for a night that has nothing left to generate."""
+    embedded = embed_missing(library, embedder)
+    if embedded or any(sample.score is None for sample in library.samples()):
+        score_sounds(library, embedder)
+    build_index(library, embedder)
+    if embedded:
+        score_models(library, device)

@@ -1,0 +1,270 @@
+"""Render a training corpus in NSynth's own layout from SoundFonts and from our own voices.
+
+    OUT/train/examples.json, OUT/train/audio/*.wav     instruments to learn from
+    OUT/valid/examples.json, OUT/valid/audio/*.wav     instruments that no training note shares a recording with
+    OUT/corpus.json                                    what it was made of, under which licences, by which command
+
+NSynth's recipe (Engel et al. 2017, section 4): 16 kHz mono, the note held 3 s and released for 1 s, five velocities.
+Everything random is seeded by names, so the same SoundFonts give the same corpus byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from generation.audio import file_sha256
+from generation.corpus import effects, qualities
+from generation.corpus.programs import HELD_OUT, PROGRAMS, Program
+from generation.corpus.soundfont import RENDER_RATE_HZ, SoundFontPlayer, soundfont_info
+from generation.corpus.voices import VOICE_CELLS, Tone, VoiceCell
+from generation.errors import CorpusError
+from generation.prompts.vocabulary import CELLS, FAMILIES, QUALITIES, SOURCES
+
+SAMPLE_RATE_HZ = 16_000
+VELOCITIES = (25, 50, 75, 100, 127)
+PEAK = 0.75
+HELD_OUT_VOICES = 2  # the last two instruments of each of our own voice cells
+_SILENT = 10 ** (-50 / 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One instrument to render: a row of the program table in one SoundFont, or one of our voices."""
+
+    instrument_str: str
+    name: str
+    split: str
+    program: Program | None
+    soundfont: str | None
+    cell: int | None
+    seed_name: str
+
+    @property
+    def source(self) -> str:
+        """NSynth source."""
+        return self.program.source if self.program else VOICE_CELLS[self.cell or 0].source
+
+    @property
+    def family(self) -> str:
+        """NSynth family."""
+        return self.program.family if self.program else VOICE_CELLS[self.cell or 0].family
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Lowest and highest MIDI note."""
+        row: Program | VoiceCell = self.program or VOICE_CELLS[self.cell or 0]
+        return row.low, row.high
+
+
+def seeded(*parts: object) -> np.random.Generator:
+    """A generator that depends on nothing but the names given."""
+    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def instruments(soundfonts: Sequence[Path]) -> list[Instrument]:
+    """All instruments that the SoundFonts and our voices give, numbered within their cell as NSynth does."""
+    found: list[tuple[str, str, Instrument]] = []
+    numbers: dict[tuple[str, str], int] = {}
+
+    def add(source: str, family: str, name: str, split: str, program: Program | None, font: str | None, cell: int | None, key: str) -> None:  # fmt: skip
+        number = numbers.get((source, family), 0)
+        numbers[(source, family)] = number + 1
+        label = f"{family}_{source}_{number:03d}"
+        found.append((source, family, Instrument(label, name, split, program, font, cell, key)))
+
+    for path in soundfonts:
+        player = SoundFontPlayer(path)
+        try:
+            for row in PROGRAMS:
+                if player.has(row.bank, row.preset):
+                    split = "valid" if (row.bank, row.preset) in HELD_OUT else "train"
+                    add(row.source, row.family, row.name, split, row, str(path), None, f"{path.name}:{row.identity}")
+        finally:
+            player.close()
+    for index, cell in enumerate(VOICE_CELLS):
+        for number in range(cell.count):
+            split = "valid" if number >= cell.count - HELD_OUT_VOICES else "train"
+            add(cell.source, cell.family, cell.name, split, None, None, index, f"voice:{cell.source}:{cell.family}:{number}")
+    return [instrument for _, _, instrument in found]
+
+
+def pitches(instrument: Instrument, count: int) -> list[tuple[int, int]]:
+    """`count` distinct (pitch, velocity) pairs spread evenly over the instrument's range."""
+    rng = seeded("pitches", instrument.seed_name)
+    low, high = instrument.span
+    grid = np.linspace(low, high, count) + rng.uniform(-0.5, 0.5, count)
+    out: list[tuple[int, int]] = []
+    for pitch in np.clip(np.round(grid), low, high).astype(int):
+        pair = (int(pitch), int(rng.choice(VELOCITIES, p=[0.08, 0.14, 0.22, 0.28, 0.28])))
+        while pair in out:
+            pair = (int(pitch), VELOCITIES[(VELOCITIES.index(pair[1]) + 1) % 5])
+            if sum(p == pair[0] for p, _ in out) == len(VELOCITIES):
+                break
+        if pair not in out:
+            out.append(pair)
+    return out
+
+
+def dry_note(instrument: Instrument, player: SoundFontPlayer | None, pitch: int, velocity: int) -> np.ndarray:
+    """One note without any quality push. float64 [64000]."""
+    if instrument.program is not None:
+        if player is None:
+            raise CorpusError(f"{instrument.instrument_str} needs its SoundFont")
+        row = instrument.program
+        wave = player.note(row.bank, row.preset, pitch, velocity, SAMPLE_RATE_HZ)
+        if row.process:
+            # The process is drawn once per instrument, so all its notes share one character.
+            wave = effects.PROCESSES[row.process](wave, SAMPLE_RATE_HZ, seeded("process", instrument.seed_name))
+        return wave
+    cell = VOICE_CELLS[instrument.cell or 0]
+    tone = Tone(440 * 2 ** ((pitch - 69) / 12), velocity / 127, RENDER_RATE_HZ, seeded("tone", instrument.seed_name, pitch, velocity))
+    wave = cell.voice(tone, seeded("character", instrument.seed_name))
+    wave = soxr.resample(wave, RENDER_RATE_HZ, SAMPLE_RATE_HZ)
+    peak = float(np.max(np.abs(wave), initial=1e-9))
+    return wave / peak * (0.35 + 0.65 * velocity / 127)
+
+
+def render_instrument(instrument: Instrument, notes: int, folder: Path, players: dict[str, SoundFontPlayer]) -> tuple[dict, int]:
+    """Render all notes of one instrument into folder/audio; returns its examples and how many were silent."""
+    player = players.get(instrument.soundfont) if instrument.soundfont else None
+    if instrument.soundfont and player is None:
+        player = players[instrument.soundfont] = SoundFontPlayer(Path(instrument.soundfont))
+    rendered: list[tuple[int, int, np.ndarray, tuple[str, ...]]] = []
+    silent = 0
+    for pitch, velocity in pitches(instrument, notes):
+        rng = seeded("push", instrument.seed_name, pitch, velocity)
+        wave = dry_note(instrument, player, pitch, velocity)
+        if float(np.max(np.abs(wave), initial=0.0)) < _SILENT:
+            silent += 1
+            continue
+        pushes = qualities.choose(rng)
+        second = None
+        if "multiphonic" in pushes:
+            up = int(rng.choice([5, 7, 12 + 7, 4]))
+            second = dry_note(instrument, player, min(pitch + up, 108) if pitch + up <= 108 else pitch - 5, velocity)
+        wave = qualities.apply(wave, pushes, second, SAMPLE_RATE_HZ, rng)
+        rendered.append((pitch, velocity, wave, pushes))
+    loudest = max((float(np.max(np.abs(w), initial=0.0)) for _, _, w, _ in rendered), default=1.0)
+    examples = {}
+    nature = instrument.program.nature if instrument.program else ()
+    for pitch, velocity, wave, pushes in rendered:
+        out = (wave * (PEAK / loudest)).astype(np.float32)
+        label = f"{instrument.instrument_str}-{pitch:03d}-{velocity:03d}"
+        held = qualities.words(qualities.measure(out, SAMPLE_RATE_HZ), pushes, nature)
+        soundfile.write(str(folder / "audio" / f"{label}.wav"), out, SAMPLE_RATE_HZ, subtype="PCM_16")
+        examples[label] = _example(instrument, label, pitch, velocity, held)
+    return examples, silent
+
+
+def _example(instrument: Instrument, note_str: str, pitch: int, velocity: int, held: tuple[str, ...]) -> dict:
+    """One entry of examples.json with NSynth's keys, and instrument_name besides."""
+    return {
+        "note_str": note_str, "instrument_str": instrument.instrument_str, "pitch": pitch, "velocity": velocity,
+        "sample_rate": SAMPLE_RATE_HZ, "qualities": [int(q in held) for q in QUALITIES], "qualities_str": list(held),
+        "instrument_family": FAMILIES.index(instrument.family), "instrument_family_str": instrument.family,
+        "instrument_source": SOURCES.index(instrument.source), "instrument_source_str": instrument.source,
+        "instrument_name": instrument.name,
+    }  # fmt: skip
+
+
+_players: dict[str, SoundFontPlayer] = {}
+
+
+def _work(instrument: Instrument, notes: int, folder: str) -> tuple[str, dict, int]:
+    """One unit of a worker process; its SoundFonts stay loaded between units."""
+    examples, silent = render_instrument(instrument, notes, Path(folder) / instrument.split, _players)
+    return instrument.split, examples, silent
+
+
+def render_corpus(
+    soundfonts: Sequence[Path], out: Path, *, licence: str | None = None, licence_file: Path | None = None,
+    notes_per_instrument: int = 28, workers: int | None = None, command: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:  # fmt: skip
+    """Render the whole corpus into `out`, which must not exist; it appears complete or not at all.
+
+    `licence` and `licence_file` (a text with the attribution) describe the SoundFonts and travel in corpus.json,
+    beside what the SoundFonts say of themselves. Returns corpus.json's content. Raises CorpusError.
+    """
+    if out.exists():
+        raise CorpusError(f"{out} already exists; choose a new folder or remove it")
+    if not soundfonts:
+        raise CorpusError("no SoundFont given; name at least one .sf2 or .sf3 file")
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for split in ("train", "valid"):
+        (partial / split / "audio").mkdir(parents=True)
+    wanted = instruments(soundfonts)
+    missing = [f"{s} {f}" for s, f in CELLS if not any(i.source == s and i.family == f for i in wanted)]
+    if missing:
+        raise CorpusError(f"these SoundFonts leave cells empty: {', '.join(missing)}; add a fuller General MIDI SoundFont")
+    examples, silent = _render_all(wanted, notes_per_instrument, partial, workers, progress)
+    for split, rows in examples.items():
+        ordered = {key: {"note": i, **rows[key]} for i, key in enumerate(sorted(rows))}
+        _number_instruments(ordered)
+        (partial / split / "examples.json").write_text(json.dumps(ordered, indent=1), encoding="utf-8")
+    info = _corpus_info(soundfonts, licence, licence_file, command, examples, silent, notes_per_instrument)
+    (partial / "corpus.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
+    os.replace(partial, out)
+    return info
+
+
+def _render_all(
+    wanted: list[Instrument], notes: int, folder: Path, workers: int | None, progress: Callable[[int, int], None] | None
+) -> tuple[dict[str, dict], int]:
+    """Render every instrument in worker processes; results do not depend on their order."""
+    examples: dict[str, dict] = {"train": {}, "valid": {}}
+    silent = 0
+    with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_work, instrument, notes, str(folder)) for instrument in wanted]
+        for done, future in enumerate(as_completed(futures), 1):
+            split, rows, quiet = future.result()
+            examples[split].update(rows)
+            silent += quiet
+            if progress:
+                progress(done, len(wanted))
+    return examples, silent
+
+
+def _number_instruments(rows: dict[str, dict]) -> None:
+    """Give each instrument its number, as NSynth's key `instrument` has it."""
+    order = {name: i for i, name in enumerate(sorted({row["instrument_str"] for row in rows.values()}))}
+    for row in rows.values():
+        row["instrument"] = order[row["instrument_str"]]
+
+
+def _corpus_info(
+    soundfonts: Sequence[Path], licence: str | None, licence_file: Path | None, command: str,
+    examples: dict[str, dict], silent: int, notes_per_instrument: int,
+) -> dict:  # fmt: skip
+    """The content of corpus.json: origin, licence and attribution of every part, and the counts."""
+    text = licence_file.read_text(encoding="utf-8", errors="replace").strip() if licence_file else None
+    fonts = [
+        {"file": path.name, "sha256": file_sha256(path), "licence": licence, **{f"info_{k}": v for k, v in soundfont_info(path).items()}}
+        for path in soundfonts
+    ]
+    return {
+        "name": "nightcrate rendered corpus",
+        "licence": licence,
+        "attribution": text,
+        "parts": [*fonts, {"file": None, "name": "nightcrate voices (generation/corpus/voices.py)", "licence": "MIT"}],
+        "command": command,
+        "notes": {split: len(rows) for split, rows in examples.items()},
+        "instruments": {split: len({r["instrument_str"] for r in rows.values()}) for split, rows in examples.items()},
+        "silent_notes_left_out": silent,
+        "notes_per_instrument": notes_per_instrument,
+        "effects": {"pushes": qualities.PUSHES, "thresholds_db": {k: v for k, v in vars(qualities).items() if k.endswith("_DB")}},
+    }

@@ -1,0 +1,237 @@
+"""From a model's name to a model that makes sound: the card, then the weights, then the technique's code."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol, cast
+
+from generation.audio import Clip, file_sha256
+from generation.cards import CARD_FILE, ModelCard, Weights, list_cards, read_card, read_card_file
+from generation.errors import CardError
+from generation.shipped import config_names, config_path, starter_dir
+from generation.strict_yaml import unknown_name
+
+__all__ = [
+    "LoadedModel",
+    "ModelIdentity",
+    "Technique",
+    "identify",
+    "list_cards",
+    "load_model",
+    "read_card",
+    "weights_fingerprint",
+]
+
+# Technique -> the module that has load(folder, card, device) -> Technique and TECHNIQUE_VERSION.
+_TECHNIQUES = {"chopan": "generation.pipelines.chopan"}
+
+# What a folder of weights holds besides weights: how it came to be, which changes no sound.
+_RECORDS = frozenset({CARD_FILE, "training.json", "losses.csv", "README.md"})
+
+# Never fetched: formats that run code when opened.
+_HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+_fingerprints: dict[tuple[tuple[str, int, int], ...], str] = {}
+
+
+class Technique(Protocol):
+    """A loaded pipeline; clip i depends on prompts[i], notes[i] and seeds[i] alone, up to rounding."""
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        notes: Sequence[int | None] | None = None,
+    ) -> list[Clip]:
+        """Return one raw clip for each prompt."""
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What tells a model from every other: its card, the hash of its weights, the version of its code."""
+
+    card: ModelCard
+    fingerprint: str
+    technique_version: str
+
+
+class LoadedModel:
+    """A model ready to make sound, with the three facts that go into every job key."""
+
+    def __init__(
+        self, card: ModelCard, fingerprint: str, technique_version: str, technique: Technique
+    ) -> None:
+        """Wrap a loaded technique; use `load_model`."""
+        self.card = card
+        self.fingerprint = fingerprint
+        self.technique_version = technique_version
+        self._technique = technique
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        notes: Sequence[int | None] | None = None,
+    ) -> list[Clip]:
+        """Return one raw, not normalised Clip for each prompt; it may hold NaN or exceed 1.
+
+        seeds: one whole number for each prompt; the noise of item i depends on seeds[i] alone.
+        steps, guidance_scale: None takes the card's. notes: MIDI numbers asked for, None where any will do.
+        Raises CardError when the lists differ in length.
+        """
+        if len(seeds) != len(prompts) or (notes is not None and len(notes) != len(prompts)):
+            came = f"{len(prompts)} prompts, {len(seeds)} seeds" + (
+                f", {len(notes)} notes" if notes is not None else ""
+            )
+            raise CardError(f"generate got {came}; one seed (and one note, if any) is needed for each prompt")
+        if not prompts:
+            return []
+        defaults = self.card.defaults
+        clips = self._technique.generate(
+            prompts,
+            seeds,
+            steps=defaults.steps if steps is None else steps,
+            guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
+            notes=notes,
+        )
+        if len(clips) != len(prompts):
+            raise CardError(
+                f"{self.card.name}: made {len(clips)} clips for {len(prompts)} prompts; report this defect"
+            )
+        return clips
+
+
+def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu") -> LoadedModel:
+    """Load a shipped model by name, or one that `nightcrate train` made by its folder.
+
+    Raises CardError (unknown name with the nearest one, weights that must be trained or fetched first,
+    an unknown technique) or ConfigError (a card that is not one), each in one line.
+    """
+    card, folder, module = _find(name_or_folder)
+    fingerprint = weights_fingerprint(folder)
+    technique = cast(Technique, module.load(folder, card, device))
+    return LoadedModel(card, fingerprint, module.TECHNIQUE_VERSION, technique)
+
+
+def identify(name_or_folder: str | os.PathLike[str]) -> ModelIdentity:
+    """Return what goes into the job keys of a model without opening its weights (they are only hashed).
+
+    Raises CardError or ConfigError as `load_model` does.
+    """
+    card, folder, module = _find(name_or_folder)
+    return ModelIdentity(card, weights_fingerprint(folder), module.TECHNIQUE_VERSION)
+
+
+def find_card(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path]:
+    """Return the card that a name or a folder means, and its file.
+
+    A shipped name wins over a folder of the same name; "./name" means the folder. A run's --out folder
+    stands for the model folder inside it. Raises CardError when there is neither.
+    """
+    text = os.fspath(name_or_folder)
+    if text in config_names("models"):
+        return read_card(text), config_path("models", text)
+    folder = Path(text)
+    for place in (folder, folder / "model"):
+        if (place / CARD_FILE).is_file():
+            return read_card_file(place / CARD_FILE), place / CARD_FILE
+    if folder.is_dir():
+        raise CardError(
+            f"{folder}: holds no {CARD_FILE}; name a model or a folder that 'nightcrate train' made"
+        )
+    raise CardError(unknown_name("model", text, config_names("models")))
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Return 64 hex characters that change when any weight file in `folder` does.
+
+    sha256 over "sha256  name" lines of all files sorted by relative name, cards and records left out.
+    Kept for the process as long as no file changes in size or time. Raises CardError for an empty folder.
+    """
+    files = [
+        path
+        for path in sorted(folder.rglob("*"), key=lambda each: each.relative_to(folder).as_posix())
+        if path.is_file()
+        and path.relative_to(folder).as_posix() not in _RECORDS
+        and not path.name.startswith(".")
+    ]
+    if not files:
+        raise CardError(f"{folder}: holds no weights; install nightcrate again or train the model")
+    key = tuple((str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    if key not in _fingerprints:
+        digest = hashlib.sha256()
+        for path in files:
+            digest.update(f"{file_sha256(path)}  {path.relative_to(folder).as_posix()}\n".encode())
+        _fingerprints[key] = digest.hexdigest()
+    return _fingerprints[key]
+
+
+def _find(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path, ModuleType]:
+    """Return a model's card, the folder of its weights and the module of its technique."""
+    card, card_file = find_card(name_or_folder)
+    if card.technique not in _TECHNIQUES:
+        raise CardError(f"{card.name}: {unknown_name('technique', card.technique, _TECHNIQUES)}")
+    folder = _weights_folder(card, card_file)
+    return card, folder, importlib.import_module(_TECHNIQUES[card.technique])
+
+
+def _weights_folder(card: ModelCard, card_file: Path) -> Path:
+    weights = card.weights
+    if weights is None:
+        make = f"make them with: {card.trained_by}" if card.trained_by else "train them first"
+        raise CardError(f"{card.name}: no weights are published; {make}; then name that folder as the model")
+    if weights.hub is not None:
+        return _hub_folder(card, weights)
+    if weights.starter is not None:
+        folder = starter_dir() / weights.starter
+        missing = "the shipped weights are missing; install nightcrate again"
+    else:
+        folder = card_file.parent / cast(Path, weights.folder)
+        missing = "the card's folder of weights is not there"
+    if not folder.is_dir():
+        raise CardError(f"{card.name}: {missing} ({folder})")
+    return folder
+
+
+def _hub_folder(card: ModelCard, weights: Weights) -> Path:
+    """Return the local snapshot of a hub repository, fetched only when this machine does not hold it yet."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    hub = cast(str, weights.hub)
+    for local_only in (True, False):
+        try:
+            return Path(
+                snapshot_download(
+                    hub,
+                    revision=weights.revision,
+                    local_files_only=local_only,
+                    allow_patterns=list(_HUB_PATTERNS),
+                )
+            )
+        except LocalEntryNotFoundError:
+            continue
+        except RepositoryNotFoundError as error:
+            raise CardError(
+                f"{card.name}: the hub has no repository {hub} that this machine may read"
+            ) from error
+        except (HfHubHTTPError, OSError) as error:
+            raise CardError(
+                f"{card.name}: {hub} cannot be fetched ({type(error).__name__}); {_starters()}"
+            ) from error
+    raise CardError(f"{card.name}: {hub} is not on this machine and the hub cannot be reached; {_starters()}")
+
+
+def _starters() -> str:
+    names = ", ".join(card.name for card in list_cards() if card.tier == "starter")
+    return f"connect once, or use a starter model, which needs no network: {names}"

@@ -1,0 +1,1 @@
+"""One recipe per file: the settings of a training and the task that the loop runs."""

@@ -1,0 +1,140 @@
+"""A night's configuration and the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.settings import (
+    DEFAULT_LIBRARY,
+    SettingsError,
+    device_name,
+    library_folder,
+    read_environment,
+    read_night,
+)
+from generation.errors import ConfigError
+from generation.prompts.vocabulary import CELLS
+from generation.shipped import config_names
+
+NIGHT = """
+name: test
+models: [{model: chopan-starter, batch_size: 4}]
+prompts: {cells: [synthetic bass], max_qualities: 1}
+target: 2
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "night.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("name", config_names("night"))
+def test_every_shipped_night_is_valid_and_named_after_its_file(name):
+    config, folder = read_night(name)
+    assert config.name == name
+    assert config.prompts.prompts_in(folder)
+
+
+def test_the_starter_night_asks_for_two_unlike_sounds_in_each_cell():
+    config, folder = read_night("starter")
+    prompts = config.prompts.prompts_in(folder)
+    by_cell: dict[str, list] = {}
+    for prompt in prompts:
+        assert prompt.text is None, f"{prompt.caption} is not said in NSynth's words"
+        assert prompt.note is not None
+        by_cell.setdefault(prompt.cell, []).append(prompt)
+    assert set(by_cell) == {" ".join(cell) for cell in CELLS}
+    assert all(len({(p.qualities, p.note) for p in two}) == 2 for two in by_cell.values())
+    assert config.target == 2
+
+
+def test_a_night_of_all_prompts_has_12096():
+    config, folder = read_night("all")
+    assert len(config.prompts.prompts_in(folder)) == 12_096
+
+
+def test_defaults_are_those_of_the_issue(tmp_path):
+    config, folder = read_night(written(tmp_path, NIGHT))
+    assert (config.seeds, config.gate, config.embedder, folder) == ((1,), "default", "starter", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (NIGHT.replace("batch_size", "batchsize"), "did you mean 'batch_size'"),
+        (NIGHT.replace("target", "targets"), "did you mean 'target'"),
+        (NIGHT + "target: 3\n", "stands twice"),
+        (NIGHT.replace("target: 2", "target: 0"), "target"),
+        (NIGHT.replace("target: 2", "target: '2'"), "target"),
+        (NIGHT.replace("name: test", "name: Über Nacht"), "name"),
+        (NIGHT.replace("models: [{model: chopan-starter, batch_size: 4}]", "models: []"), "models"),
+        (
+            NIGHT.replace("[{model: chopan-starter", "[{model: chopan-starter}, {model: chopan-starter"),
+            "stands twice",
+        ),
+        ("just words", "key: value"),
+        ("a: [1", "line"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line_with_its_name(tmp_path, wrong, told):
+    with pytest.raises(ConfigError) as caught:
+        read_night(written(tmp_path, wrong))
+    assert told in str(caught.value)
+    assert "night.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_prompts_are_refused(tmp_path):
+    config, folder = read_night(written(tmp_path, NIGHT.replace("synthetic bass", "synthetic kazoo")))
+    with pytest.raises(ConfigError, match="synthetic kazoo"):
+        config.prompts.prompts_in(folder)
+
+
+def test_a_text_file_of_prompts_lies_beside_the_configuration(tmp_path):
+    (tmp_path / "mine.txt").write_text("# tonight\nwarm electric bass, A1\n", encoding="utf-8")
+    config, folder = read_night(
+        written(
+            tmp_path, NIGHT.replace("{cells: [synthetic bass], max_qualities: 1}", "{text_file: mine.txt}")
+        )
+    )
+    (prompt,) = config.prompts.prompts_in(folder)
+    assert (prompt.text, prompt.note) == ("warm electric bass, A1", 33)
+
+
+def test_an_unknown_night_is_told_with_the_nearest_name():
+    with pytest.raises(ConfigError, match="did you mean 'starter'"):
+        read_night("startr")
+
+
+def test_the_library_is_that_of_the_option_then_the_environment_then_the_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("NIGHTCRATE_LIBRARY", raising=False)
+    assert library_folder(None) == DEFAULT_LIBRARY
+    monkeypatch.setenv("NIGHTCRATE_LIBRARY", str(tmp_path))
+    assert library_folder(None) == tmp_path
+    assert library_folder(Path("other")) == Path("other")
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest_name():
+    with pytest.raises(SettingsError, match="NIGHTCRATE_LIBARY; did you mean NIGHTCRATE_LIBRARY"):
+        read_environment({"NIGHTCRATE_LIBARY": "x"})
+    with pytest.raises(SettingsError, match="NIGHTCRATE_QQ"):
+        read_environment({"NIGHTCRATE_QQ": "x"})
+    assert read_environment({"HOME": "/", "NIGHTCRATE_ONESHOTS": "/x"}).library is None
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "mps"])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(SettingsError, match=name.split(":")[0]):
+        device_name(name)
+
+
+def test_the_device_comes_from_the_option_or_the_environment(monkeypatch):
+    monkeypatch.setenv("NIGHTCRATE_DEVICE", "cpu")
+    assert device_name(None) == "cpu"
+    monkeypatch.setenv("NIGHTCRATE_DEVICE", "abacus")
+    with pytest.raises(SettingsError, match="abacus"):
+        device_name(None)

@@ -1,0 +1,127 @@
+"""The morning's pages."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from catalog.library import Library
+from catalog.pictures import waveform_svg
+from catalog.records import SampleFilter, ScoreRecord
+from flows.page import as_html, write_morning
+from flows.summary import as_json, as_text, look_back
+from tests.toy_library import MODEL, TEXTS, tone, write_toy_library
+
+LEFT_OUT = {"big-model": "big-model: its weights are not here"}
+
+
+@pytest.fixture(scope="module")
+def morning(tmp_path_factory):
+    path = tmp_path_factory.mktemp("morning") / "library"
+    night = write_toy_library(path)
+    with Library.open(path) as library:
+        library.add_scores(
+            [
+                ScoreRecord("model", MODEL, "KL [starter]", 1.25, None, "starter@1", "held-out", 4),
+                ScoreRecord(
+                    "model", MODEL, "FAD [starter]", None, "4 sounds, at least 50 are needed", "s", "h", 4
+                ),
+            ]
+        )
+        yield look_back(library, night, 1, LEFT_OUT, None)
+
+
+class Page(HTMLParser):
+    """Collects tags, text, and whatever would be fetched from elsewhere."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href") and value]
+
+
+def test_the_text_says_what_was_made_and_what_was_not(morning):
+    text = as_text(morning)
+    assert "4 accepted, 1 rejected, 1 failed; 6 made in this night, 0 found" in text
+    assert "rejected for: wrong_note 1" in text
+    assert "failed (1): RuntimeError: out of memory" in text
+    assert "stopped by the canary: flute was stopped" in text
+    assert "not used: big-model" in text
+    assert "toy: KL [starter] 1.25 (n 4)" in text
+    assert "toy: FAD [starter] unscored, 4 sounds, at least 50 are needed" in text
+    assert "2 of 5 cells lack some: toy electronic organ 0, toy acoustic flute 0" in text
+    assert "generate 1.5" in text
+    assert str(morning.folder / "index.html") in text
+    assert morning.went_wrong
+
+
+def test_the_json_holds_the_same_facts_and_is_json(morning):
+    facts = json.loads(json.dumps(as_json(morning), allow_nan=False))
+    assert (facts["accepted"], facts["rejected"], facts["failed"], facts["made"]) == (4, 1, 1, 6)
+    assert facts["rejection_reasons"] == {"wrong_note": 1}
+    assert facts["short_cells"] == ["toy electronic organ", "toy acoustic flute"]
+    assert facts["left_out"] == LEFT_OUT
+    assert facts["stopped"][0]["family"] == "flute"
+    assert facts["stage_seconds"] == {"generate": 1.5}
+    assert {sound["prompt"] for sound in facts["sounds"]} == set(TEXTS) - {"electronic organ, C4"}
+
+
+def test_the_pages_are_written_where_the_text_says(morning):
+    page = write_morning(morning)
+    assert page == morning.library / "nights" / "toy" / "index.html"
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "index.html",
+        "summary.json",
+        "summary.txt",
+    ]
+    assert (page.parent / "summary.txt").read_text().rstrip("\n") == as_text(morning)
+    assert json.loads((page.parent / "summary.json").read_text()) == json.loads(json.dumps(as_json(morning)))
+
+
+def test_the_page_plays_every_sound_by_relative_path_and_fetches_nothing(morning):
+    page = write_morning(morning)
+    parsed = Page(page.read_text())
+    assert "script" not in parsed.tags
+    assert parsed.tags.count("svg") == 5, "four accepted sounds and the rejected one have a picture"
+    assert parsed.tags.count("audio") == 5
+    for link in parsed.links:
+        assert not link.startswith(("http", "/", "file:"))
+        assert (page.parent / link).resolve().is_file()
+
+
+def test_the_page_shows_trouble_and_reasons(morning):
+    html = as_html(morning)
+    assert "A4 was asked for, A3 was measured" in html
+    assert "Not used: big-model" in html
+    assert "Failed (1): RuntimeError: out of memory" in html
+    assert "A1 +3 ct" in html
+
+
+def test_a_lost_file_costs_its_picture_not_the_page(morning):
+    with Library.open(morning.library) as library:
+        sample = library.samples(SampleFilter(families=("vocal",)))[0]
+        path = library.audio_path(sample)
+    kept = path.read_bytes()
+    path.unlink()
+    try:
+        assert as_html(morning).count("no picture") == 1
+    finally:
+        path.write_bytes(kept)
+
+
+def test_a_waveform_picture_shows_where_the_sound_is():
+    clip = tone(69, seconds=1.0)
+    svg = waveform_svg(clip, columns=50, height_px=40)
+    points = [pair.split() for pair in svg.split('d="M')[1].split("Z")[0].split("L")]
+    tops = [float(y) for _, y in points[:50]]
+    assert len(points) == 100
+    assert min(tops) == pytest.approx(10, abs=1), "half of full scale reaches a quarter of the height"
+    assert tops[0] < tops[-1] <= 19.5, "it decays"
