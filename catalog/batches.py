@@ -12,14 +12,10 @@ from catalog.store import Store, chunks
 from catalog.tables import batch, job, model, night_job
 
 
-def pending_batches(
-    connection: Connection, night_id: int, model_name: str | None = None
-) -> list[BatchRecord]:
+def pending_batches(connection: Connection, night_id: int, model_name: str | None = None) -> list[BatchRecord]:
     """Batches with a job of this night that are not finished or skipped, in the order of planning."""
     mine = (
-        select(job.c.batch_id)
-        .join(night_job, night_job.c.job_id == job.c.id)
-        .where(night_job.c.night_id == night_id)
+        select(job.c.batch_id).join(night_job, night_job.c.job_id == job.c.id).where(night_job.c.night_id == night_id)
     )
     query = (
         select(batch, model.c.name.label("model"))
@@ -106,16 +102,9 @@ def retry_failed(store: Store, night_id: int) -> int:
     A batch with a sound in it stays finished: its members cannot be made again whole.
     """
     mine = (
-        select(job.c.batch_id)
-        .join(night_job, night_job.c.job_id == job.c.id)
-        .where(night_job.c.night_id == night_id)
+        select(job.c.batch_id).join(night_job, night_job.c.job_id == job.c.id).where(night_job.c.night_id == night_id)
     )
-    made = (
-        select(job.c.id)
-        .where(job.c.batch_id == batch.c.id, job.c.status != "failed")
-        .correlate(batch)
-        .exists()
-    )
+    made = select(job.c.id).where(job.c.batch_id == batch.c.id, job.c.status != "failed").correlate(batch).exists()
     failed = select(batch.c.id).where(batch.c.status == "finished", batch.c.id.in_(mine), ~made)
     with store.write() as connection:
         ids = list(connection.scalars(failed))
@@ -125,9 +114,7 @@ def retry_failed(store: Store, night_id: int) -> int:
                 .where(job.c.batch_id.in_(part))
                 .values(status="planned", error=None, seconds=None, finished_at=None)
             )
-            connection.execute(
-                update(batch).where(batch.c.id.in_(part)).values(status="pending", finished_at=None)
-            )
+            connection.execute(update(batch).where(batch.c.id.in_(part)).values(status="pending", finished_at=None))
             members = select(job.c.id).where(job.c.batch_id.in_(part))
             connection.execute(
                 update(night_job)

@@ -17,6 +17,8 @@ from generation.prompts.vocabulary import synonyms, understand
 
 PROMPT_WEIGHT, TAGS_WEIGHT, SYNONYMS_WEIGHT = 4.0, 3.0, 1.0
 """Of the columns in BM25: what was asked for counts most, what else one could call it least."""
+_BREAK = " \ue000 "
+"""Between two terms: a word that nobody types, so that no phrase is found across them."""
 
 
 def index_words(connection: Connection, sample_ids: Iterable[int]) -> None:
@@ -37,8 +39,8 @@ def index_words(connection: Connection, sample_ids: Iterable[int]) -> None:
             {
                 "sample_id": sample_id,
                 "prompt": prompt,
-                "tags": " ".join([*terms, model_name]),
-                "synonyms": " ".join(said),
+                "tags": _BREAK.join([*terms, model_name]),
+                "synonyms": _BREAK.join(said),
             }
         )
     if rows:
@@ -48,11 +50,12 @@ def index_words(connection: Connection, sample_ids: Iterable[int]) -> None:
 def rebuild(store: Store) -> int:
     """Write the words of every sound again (the thesaurus may have grown), and the index; how many sounds."""
     with store.write() as connection:
+        # First, since a row can only be taken out of an index that holds it.
+        connection.exec_driver_sql("INSERT INTO sample_fts(sample_fts) VALUES ('rebuild')")
         connection.execute(delete(sample_text))
         ids = list(connection.scalars(select(sample.c.id)))
         for start in range(0, len(ids), 1_000):
             index_words(connection, ids[start : start + 1_000])
-        connection.exec_driver_sql("INSERT INTO sample_fts(sample_fts) VALUES ('rebuild')")
         return len(ids)
 
 

@@ -20,8 +20,7 @@ import faiss
 import numpy as np
 
 from catalog.errors import VectorIndexError
-from generation.audio import write_bytes
-from generation.errors import AudioError
+from generation.audio import AudioError, write_bytes
 
 if TYPE_CHECKING:
     from catalog.library import Library

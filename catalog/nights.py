@@ -28,14 +28,10 @@ def start(store: Store, name: str, config: dict[str, Any]) -> int:
             .order_by(night.c.id.desc())
         ).first()
         if found is not None:
-            connection.execute(
-                update(night).where(night.c.id == found.id).values(status="running", ended_at=None)
-            )
+            connection.execute(update(night).where(night.c.id == found.id).values(status="running", ended_at=None))
             return int(found.id)
         made = connection.execute(
-            insert(night).values(
-                name=name, config=config, config_sha256=digest, status="running", started_at=utc_now()
-            )
+            insert(night).values(name=name, config=config, config_sha256=digest, status="running", started_at=utc_now())
         )
         return int(made.inserted_primary_key[0])  # type: ignore[index]
 
@@ -51,9 +47,7 @@ def end(store: Store, night_id: int, status: str) -> None:
         raise LibraryError(f"a night ends as finished or deadline, not as {status!r}")
     with store.write() as connection:
         get(connection, night_id)
-        connection.execute(
-            update(night).where(night.c.id == night_id).values(status=status, ended_at=utc_now())
-        )
+        connection.execute(update(night).where(night.c.id == night_id).values(status=status, ended_at=utc_now()))
 
 
 def add_stage_time(store: Store, night_id: int, stage: str, seconds: float) -> None:
@@ -61,9 +55,7 @@ def add_stage_time(store: Store, night_id: int, stage: str, seconds: float) -> N
     of_stage = (stage_time.c.night_id == night_id) & (stage_time.c.stage == stage)
     with store.write() as connection:
         get(connection, night_id)
-        changed = connection.execute(
-            update(stage_time).where(of_stage).values(seconds=stage_time.c.seconds + seconds)
-        )
+        changed = connection.execute(update(stage_time).where(of_stage).values(seconds=stage_time.c.seconds + seconds))
         if changed.rowcount == 0:
             connection.execute(insert(stage_time).values(night_id=night_id, stage=stage, seconds=seconds))
 
@@ -107,9 +99,7 @@ def skip_stopped(connection: Connection, night_id: int) -> int:
         .exists()
     )
     wanted = (
-        select(job.c.batch_id)
-        .join(night_job, night_job.c.job_id == job.c.id)
-        .where(night_job.c.night_id == night_id)
+        select(job.c.batch_id).join(night_job, night_job.c.job_id == job.c.id).where(night_job.c.night_id == night_id)
     )
     return connection.execute(
         update(batch)

@@ -90,8 +90,7 @@ def plan(store: Store, night_id: int, batches: Sequence[Sequence[JobRecord]]) ->
 def _model_ids(connection: Connection, wanted: dict[str, JobRecord]) -> dict[str, int]:
     """Job key -> id of the very model (name, fingerprint, technique version) that shall make it."""
     known = {
-        (record.name, record.fingerprint, record.technique_version): id
-        for id, record in models(connection).items()
+        (record.name, record.fingerprint, record.technique_version): id for id, record in models(connection).items()
     }
     found = {}
     for record in wanted.values():
@@ -164,9 +163,7 @@ def _join(connection: Connection, night_id: int, rounds: dict[int, int]) -> None
     joining = [job_id for job_id in rounds if job_id not in members]
     finished: set[int] = set()
     for part in chunks(joining):
-        finished |= set(
-            connection.scalars(select(job.c.id).where(job.c.id.in_(part), job.c.status != "planned"))
-        )
+        finished |= set(connection.scalars(select(job.c.id).where(job.c.id.in_(part), job.c.status != "planned")))
     rows = [
         {"night_id": night_id, "job_id": job_id, "round": rounds[job_id], "found": job_id in finished}
         for job_id in joining
@@ -181,9 +178,7 @@ def _reopen_skipped(connection: Connection, night_id: int, digest: str) -> None:
     The same configuration would be stopped by the same canary: a second run of it generates nothing new.
     """
     mine = (
-        select(job.c.batch_id)
-        .join(night_job, night_job.c.job_id == job.c.id)
-        .where(night_job.c.night_id == night_id)
+        select(job.c.batch_id).join(night_job, night_job.c.job_id == job.c.id).where(night_job.c.night_id == night_id)
     )
     others = select(night.c.id).where(night.c.config_sha256 != bindparam("digest"))
     connection.execute(

@@ -71,15 +71,13 @@ def finish_batch(store: Store, root: Path, batch_id: int, results: Sequence[Resu
         for result in results:
             _write_file(root, result, written)
         _insert_rows(store, batch_id, job_ids, results, written)
-    except (AudioError, LibraryError) as error:
-        # Not for KeyboardInterrupt: it may come after the commit, and then the files have their rows.
+    except Exception as error:
+        # Not for an interrupt: it may come after the commit, when the files have their rows.
         for file in written.values():
             with suppress(OSError):  # the same trouble may keep it from being removed: then sweep does
                 (root / file.file).unlink(missing_ok=True)
         if isinstance(error, AudioError):
-            raise LibraryError(
-                f"{error}; nothing of this batch was kept, see to the disk and start again"
-            ) from error
+            raise LibraryError(f"{error}; nothing of this batch was kept, see to the disk and start again") from error
         raise
 
 
@@ -161,9 +159,7 @@ def _insert_rows(
             [_job_row(result, job_ids[result.job_key], now) for result in results],
         )
         native_rate = connection.scalar(
-            select(model.c.sample_rate_hz)
-            .join(batch, batch.c.model_id == model.c.id)
-            .where(batch.c.id == batch_id)
+            select(model.c.sample_rate_hz).join(batch, batch.c.model_id == model.c.id).where(batch.c.id == batch_id)
         )
         rows = [
             _sample_row(result, job_ids[result.job_key], written.get(result.job_key), native_rate, now)

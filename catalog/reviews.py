@@ -20,9 +20,7 @@ def add(store: Store, sample_id: int, verdict: str, why: str | None, who: str) -
     with store.write() as connection:
         samples.get(connection, sample_id)
         connection.execute(
-            insert(review).values(
-                sample_id=sample_id, verdict=verdict, why=why or None, who=who.strip(), at=utc_now()
-            )
+            insert(review).values(sample_id=sample_id, verdict=verdict, why=why or None, who=who.strip(), at=utc_now())
         )
 
 

@@ -131,9 +131,7 @@ def _queries(query: Select[Any], where: SampleFilter) -> list[Select[Any]]:
         query = query.where(sample.c.duration_s <= where.max_duration_s)
     if where.reviews:
         # COALESCE, since NULL (not reviewed) is equal to nothing.
-        query = query.where(
-            func.coalesce(current_review, "").in_([verdict or "" for verdict in where.reviews])
-        )
+        query = query.where(func.coalesce(current_review, "").in_([verdict or "" for verdict in where.reviews]))
     if where.night_id is not None:
         members = select(night_job.c.job_id).where(night_job.c.night_id == where.night_id)
         query = query.where(sample.c.job_id.in_(members))

@@ -26,9 +26,7 @@ def add(store: Store, records: Sequence[ScoreRecord]) -> None:
     with store.write() as connection:
         for record in records:
             identity = {name: getattr(record, name) for name in _IDENTITY}
-            connection.execute(
-                delete(score).where(*(score.c[name] == value for name, value in identity.items()))
-            )
+            connection.execute(delete(score).where(*(score.c[name] == value for name, value in identity.items())))
             connection.execute(
                 insert(score).values(
                     **identity,

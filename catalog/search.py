@@ -175,9 +175,7 @@ class _Heard:
         return Hit(sample, float(self.cosines[row]), float(self.percentiles[row]), why)
 
 
-def _listen(
-    library: Library, embedder: Embedder, vector: np.ndarray, k: int, without: int | None = None
-) -> _Heard:
+def _listen(library: Library, embedder: Embedder, vector: np.ndarray, k: int, without: int | None = None) -> _Heard:
     """Compare a vector with every accepted sound that has one."""
     if k < 1:
         raise SearchError(f"{k} results were asked for; at least 1 is needed")

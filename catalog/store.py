@@ -200,8 +200,7 @@ _REMEDIES = {
     "SQLITE_NOTADB": "not a nightcrate catalogue (no SQLite file); choose another library",
     "SQLITE_CORRUPT": "the catalogue is damaged; restore it from a copy",
     "SQLITE_FULL": "the disk is full; free some space and start again, finished batches are kept",
-    "SQLITE_IOERR": "the disk cannot be read or written (full?); see to it and start again, "
-    "finished batches are kept",
+    "SQLITE_IOERR": "the disk cannot be read or written (full?); see to it and start again, finished batches are kept",
     "SQLITE_READONLY": "cannot be written (read-only); choose a library in a folder of your own",
     "SQLITE_CANTOPEN": "cannot be opened; check that you may read and write its folder",
     "SQLITE_BUSY": f"another command has been writing for {BUSY_TIMEOUT_MS // 1000} s; try again after it",

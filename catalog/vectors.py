@@ -44,9 +44,7 @@ def add(store: Store, embedder_id: str, ids: Sequence[int], vectors: np.ndarray)
         number = _embedder_number(connection, embedder_id, vectors.shape[1])
         for part in chunks(wanted):
             known = set(
-                connection.scalars(
-                    select(sample.c.id).where(sample.c.id.in_(part), sample.c.status == ACCEPTED)
-                )
+                connection.scalars(select(sample.c.id).where(sample.c.id.in_(part), sample.c.status == ACCEPTED))
             )
             unknown = [id for id in part if id not in known]
             if unknown:
@@ -63,9 +61,7 @@ def add(store: Store, embedder_id: str, ids: Sequence[int], vectors: np.ndarray)
         )
 
 
-def get(
-    connection: Connection, embedder_id: str, ids: Sequence[int] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def get(connection: Connection, embedder_id: str, ids: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Ids int64 [n] and vectors float32 [n, d]: all by ascending id, or those of `ids` in their order.
 
     An embedder that nobody used yet gives n = 0 (and d = 0). Raises LibraryError when one of `ids` has no
@@ -75,9 +71,7 @@ def get(
     number, dim = (known.id, known.dim) if known else (-1, 0)
     query = select(embedding.c.sample_id, embedding.c.vector).where(embedding.c.embedder_id == number)
     if ids is None:
-        found = {
-            row.sample_id: row.vector for row in connection.execute(query.order_by(embedding.c.sample_id))
-        }
+        found = {row.sample_id: row.vector for row in connection.execute(query.order_by(embedding.c.sample_id))}
         wanted = list(found)
     else:
         wanted = [int(id) for id in ids]
@@ -112,8 +106,7 @@ def embedders(connection: Connection) -> list[str]:
 def _check_vectors(embedder_id: str, ids: list[int], vectors: np.ndarray) -> None:
     if vectors.dtype != np.float32 or vectors.ndim != 2 or len(vectors) != len(ids) or vectors.shape[1] == 0:
         raise LibraryError(
-            f"{embedder_id}: float32 vectors [{len(ids)}, d] are needed, "
-            f"got {vectors.dtype} {list(vectors.shape)}"
+            f"{embedder_id}: float32 vectors [{len(ids)}, d] are needed, got {vectors.dtype} {list(vectors.shape)}"
         )
     if not np.isfinite(vectors).all():
         broken = ids[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]

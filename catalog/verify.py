@@ -32,9 +32,7 @@ def verify(store: Store, root: Path, progress: Callable[[int, int], None] | None
 
     What a night at work has not finished yet is no problem.
     """
-    problems = [
-        Problem("database", store.path.name, f"{line}; restore it from a copy") for line in store.damages()
-    ]
+    problems = [Problem("database", store.path.name, f"{line}; restore it from a copy") for line in store.damages()]
     # Files first: one written and entered after this line is in the rows that are read next.
     files = list(_audio_files(root))
     with store.read() as connection:

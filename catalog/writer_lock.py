@@ -37,9 +37,7 @@ class WriterLock:
             # Not inherited by child processes, so that a server left behind by a kill holds nothing.
             descriptor = os.open(self._library / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise LibraryError(
-                f"{self._library}: cannot be locked for writing ({error.strerror or error})"
-            ) from error
+            raise LibraryError(f"{self._library}: cannot be locked for writing ({error.strerror or error})") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -13,10 +13,10 @@ from catalog.gate import Canary
 from catalog.library import Library
 from catalog.records import BatchRecord
 from flows.deadline import Deadline
+from flows.judging import Judging
 from flows.order import Order, job_record, model_record
 from flows.pace import seconds_per_sound
 from flows.rounds import in_batches, known_tries
-from flows.settings import Judging
 from flows.standing import jobs_left, night_name, outcomes
 from generation.prompts.plan import Job
 

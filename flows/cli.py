@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,12 +20,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (nights.night, nights.plan, sounds.search, sounds.similar, sounds.show):
-    app.command()(command)
-for command in (curation.review, curation.pack, upkeep.league, models.models, models.train):
-    app.command()(command)
-for command in (upkeep.verify, upkeep.rebuild):
-    app.command()(command)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    nights.night,
+    nights.plan,
+    sounds.search,
+    sounds.similar,
+    sounds.show,
+    curation.review,
+    curation.pack,
+    upkeep.league,
+    models.models,
+    models.train,
+    upkeep.verify,
+    upkeep.rebuild,
+)
+for _command in _COMMANDS:
+    app.command()(_command)
 app.add_typer(corpus.app, name="corpus")
 
 
@@ -50,6 +61,7 @@ def nightcrate(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process: 0 done, 1 an error told in one line, 2 wrong usage."""
+    _hush()
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="nightcrate")
     except (GenerationError, CatalogError) as error:
@@ -57,6 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:  # a full disk or a folder that may not be written, met outside the library
         _complain(f"{error.filename or 'the disk'}: {error.strerror or error}")
     sys.exit(0)
+
+
+def _hush() -> None:
+    """Keep other libraries' bars and remarks out of logs and mails; they look here when they are imported."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
 
 def _complain(message: str) -> NoReturn:

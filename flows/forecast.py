@@ -90,9 +90,7 @@ def forecast_text(told: Forecast, shown: int | None) -> str:
     product = " x ".join(f"{n} {word}{'s' if n != 1 else ''}" for n, word in factors)
     lines = [f"Night {told.night}: {product} = {told.first_sounds} sounds"]
     if told.target:
-        lines.append(
-            f"  {told.target} accepted in each cell: {told.sounds} to {told.most_sounds} sounds with re-rolls"
-        )
+        lines.append(f"  {told.target} accepted in each cell: {told.sounds} to {told.most_sounds} sounds with re-rolls")
     if told.seconds is None or told.most_seconds is None:
         lines.append("  time: unknown, nobody has measured this yet")
     else:

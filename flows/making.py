@@ -12,8 +12,8 @@ from itertools import chain
 from catalog.gate import gate
 from catalog.records import BatchRecord, JobRecord, ResultRecord
 from flows.bench import Bench
+from flows.judging import Judging
 from flows.progress import progress, say
-from flows.settings import Judging
 from generation.audio import Clip
 from generation.descriptors import raw_facts, sound_facts
 from generation.finish import finish
@@ -79,9 +79,7 @@ def make_batch(bench: Bench, model: LoadedModel, batch: BatchRecord) -> str | No
         keep(bench, batch.id, [failed(job, error, bench.device) for job in jobs])
         return error
     with bench.timed("judge"):
-        results = [
-            judged(job, clip, bench.judging, bench.device) for job, clip in zip(jobs, clips, strict=True)
-        ]
+        results = [judged(job, clip, bench.judging, bench.device) for job, clip in zip(jobs, clips, strict=True)]
     seconds = (time.perf_counter() - started) / len(jobs)
     keep(bench, batch.id, [replace(result, seconds=seconds) for result in results])
     for job, result in zip(jobs, results, strict=True):

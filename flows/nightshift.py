@@ -12,9 +12,10 @@ from catalog.library import Library
 from flows import prefect_home, stages
 from flows.bench import Bench
 from flows.deadline import Deadline
+from flows.judging import read_judging
 from flows.order import read_order
 from flows.page import write_morning
-from flows.settings import NightConfig, device_name, read_judging
+from flows.settings import NightConfig, device_name
 from flows.standing import is_complete, latest_night
 from flows.summary import Morning, look_back
 

@@ -77,9 +77,7 @@ def model_settings(model: ModelIdentity, choice: ModelChoice) -> ModelSettings:
         fingerprint=model.fingerprint,
         technique_version=model.technique_version,
         steps=choice.steps if choice.steps is not None else defaults.steps,
-        guidance_scale=choice.guidance_scale
-        if choice.guidance_scale is not None
-        else defaults.guidance_scale,
+        guidance_scale=choice.guidance_scale if choice.guidance_scale is not None else defaults.guidance_scale,
         scheduler=defaults.scheduler,
         length_s=model.card.length_s,
         dtype=DTYPE,

@@ -82,8 +82,7 @@ def _troubles(morning: Morning) -> Iterable[str]:
     lines += [f"Not used: {model}: {cause}" for model, cause in morning.left_out.items()]
     lines += [f"Failed ({count}): {line}" for line, count in night.failures.items()]
     lines += [
-        f"Fewer than {morning.target} accepted: {cell_name(cell)} has {cell.accepted}"
-        for cell in morning.short_cells
+        f"Fewer than {morning.target} accepted: {cell_name(cell)} has {cell.accepted}" for cell in morning.short_cells
     ]
     if lines:
         yield "<h2>To look into</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"

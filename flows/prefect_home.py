@@ -77,9 +77,7 @@ def sweep_runs() -> int:
     from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed
 
-    unfinished = FlowRunFilter.model_validate(
-        {"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING]}}}
-    )
+    unfinished = FlowRunFilter.model_validate({"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING]}}})
     with get_client(sync_client=True) as client:
         stale = client.read_flow_runs(flow_run_filter=unfinished)
         for run in stale:

@@ -130,9 +130,7 @@ def device_name(asked: str | None) -> str:
     except RuntimeError:
         raise SettingsError(f"there is no device '{name}'; use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SettingsError(
-            f"device {name} is not there: {torch.cuda.device_count()} CUDA devices found; use cpu"
-        )
+        raise SettingsError(f"device {name} is not there: {torch.cuda.device_count()} CUDA devices found; use cpu")
     if device.type not in ("cpu", "cuda"):
         raise SettingsError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:N")
     return name

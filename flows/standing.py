@@ -34,19 +34,13 @@ def night_name(library: Library, order: Order) -> str:
 def outcomes(library: Library, order: Order) -> Outcome:
     """How each try of the order ended, read now; a job that was planned and not made counts as not made."""
     tries = 1 if order.config.target is None else order.config.max_attempts
-    keys = [
-        (reroll(job, attempt) if attempt else job).key
-        for attempt in range(tries)
-        for job in order.first_tries
-    ]
+    keys = [(reroll(job, attempt) if attempt else job).key for attempt in range(tries) for job in order.first_tries]
     statuses = library.job_statuses(keys)
     ended = {key: status for key, status in statuses.items() if status != "planned"}
     return ended.get
 
 
-def jobs_left(
-    library: Library, order: Order, stopped: Collection[StoppedCell], model: str | None = None
-) -> list[Job]:
+def jobs_left(library: Library, order: Order, stopped: Collection[StoppedCell], model: str | None = None) -> list[Job]:
     """The jobs of the next round, of one model or of all; empty when nothing is left to make."""
     mine = [job for job in order.first_tries if model in (None, job.settings.model)]
     cells = {(cell.model, cell.family) for cell in stopped}

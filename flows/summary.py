@@ -57,9 +57,7 @@ def look_back(
     night = library.summary(night_id)
     models = {cell.model for cell in night.cells}
     scores = [
-        score
-        for score in library.scores()
-        if score.scope != "sample" and score.subject.partition("/")[0] in models
+        score for score in library.scores() if score.scope != "sample" and score.subject.partition("/")[0] in models
     ]
     sounds = library.samples(SampleFilter(statuses=("accepted", "rejected"), night_id=night_id))
     return Morning(library.path, night, target, dict(left_out), tuple(scores), unscored, tuple(sounds))
@@ -154,9 +152,7 @@ def _ending(morning: Morning) -> str:
     night = morning.night.night
     took = f"{elapsed(night.started_at, night.ended_at)} from {night.started_at:%Y-%m-%d %H:%M} UTC"
     if night.status == "deadline":
-        return (
-            f"stopped at its deadline, {morning.night.pending} planned sounds wait for the next run ({took})"
-        )
+        return f"stopped at its deadline, {morning.night.pending} planned sounds wait for the next run ({took})"
     return f"{night.status} ({took})"
 
 

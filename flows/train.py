@@ -12,10 +12,13 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import CatalogError
+from flows.settings import device_name
+from generation.corpus.info import read_info
 from generation.errors import ConfigError, GenerationError
 from generation.registry import weights_fingerprint
 from generation.shipped import config_path
@@ -42,13 +45,13 @@ def run_recipe(
     corpus: Path,
     out: Path,
     config: str | Path | None = None,
-    device: str = "auto",
+    device: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainResult:
     """Train recipe `name` on a corpus folder and leave the model in out/model; resumes a run found in `out`.
 
     overrides: settings that replace those of the configuration, dotted keys for inner ones. config: a
-    shipped name or a YAML file, the recipe's own by default. device: auto takes CUDA where there is one.
+    shipped name or a YAML file, the recipe's own by default. device: None takes CUDA where there is one.
     Raises ConfigError, CorpusError, TrainingError or a CatalogError, each one line.
     """
     if name not in RECIPES:
@@ -62,7 +65,7 @@ def run_recipe(
 
     recipe = importlib.import_module(RECIPES[name])
     settings = validate(content, recipe.Settings, f"{source} with --set" if overrides else str(source))
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    where = device_name(device)
     torch.manual_seed(settings.seed)
     task = recipe.build(Path(corpus), settings, where)
     record = _record(name, overrides, Path(corpus), config, settings)
@@ -97,6 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (GenerationError, CatalogError) as error:
         print(f"nightcrate: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("nightcrate: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
     print(f"{result.folder}: {result.steps} steps, {result.trained_s:.0f} s of training")
     return 0
 
@@ -130,16 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
     parser.add_argument("--corpus", type=Path, required=True, help="folder with train/ and valid/")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the run; a stopped run goes on there"
-    )
-    parser.add_argument(
-        "--config", help="configuration: a shipped name or a YAML file (default: the recipe's own)"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a stopped run goes on there")
+    parser.add_argument("--config", help="configuration: a shipped name or a YAML file (default: the recipe's own)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replace one setting; may be repeated"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
     return parser
 
 
@@ -169,17 +171,9 @@ def _record(
     return {
         "recipe": name,
         "command": shlex.join(command),
-        "corpus": _corpus_facts(corpus),
+        "corpus": asdict(read_info(corpus)),
         "parents": [_parent_facts(folder) for folder in _parent_folders(settings)],
     }
-
-
-def _corpus_facts(corpus: Path) -> dict[str, Any]:
-    for folder in (corpus, corpus.parent):
-        if (folder / "corpus.json").is_file():
-            facts = _read_json(folder / "corpus.json")
-            return {key: facts.get(key) for key in ("name", "licence", "attribution", "url")}
-    return {"name": corpus.resolve().name, "licence": None, "attribution": None, "url": None}
 
 
 def _parent_folders(settings: TrainSettings) -> list[Path]:

@@ -42,9 +42,7 @@ class Clip:
         samples = self.samples
         if not isinstance(samples, np.ndarray) or samples.ndim != 2 or samples.dtype != np.float32:
             came = (
-                f"{samples.dtype} {list(samples.shape)}"
-                if isinstance(samples, np.ndarray)
-                else type(samples).__name__
+                f"{samples.dtype} {list(samples.shape)}" if isinstance(samples, np.ndarray) else type(samples).__name__
             )
             raise AudioError(f"a clip needs a float32 array [channels, n], got {came}")
         if samples.shape[0] < 1:
@@ -86,9 +84,7 @@ def read_clip(path: str | os.PathLike[str]) -> Clip:
         with path.open("rb") as stream, soundfile.SoundFile(stream) as file:
             channels, rate = file.channels, file.samplerate
             if channels > MAX_CHANNELS:
-                raise AudioError(
-                    f"{path}: has {channels} channels; mix it down to mono or stereo before use"
-                )
+                raise AudioError(f"{path}: has {channels} channels; mix it down to mono or stereo before use")
             samples = file.read(dtype="float32", always_2d=True)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -212,9 +208,7 @@ def _encode(clip: Clip, path: Path, subtype: str | None) -> bytes:
     if not np.isfinite(clip.samples).all():
         raise AudioError(f"{path}: the clip holds NaN or infinite samples; only WAV FLOAT can keep them")
     try:
-        soundfile.write(
-            stream, clip.samples.T, clip.sample_rate_hz, format=ending[1:].upper(), subtype=subtype
-        )
+        soundfile.write(stream, clip.samples.T, clip.sample_rate_hz, format=ending[1:].upper(), subtype=subtype)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: {clip.sample_rate_hz} Hz cannot be written as {ending}") from error
     return stream.getvalue()

@@ -63,9 +63,7 @@ class LicenceLink(StrictModel):
     def _licence_agrees(self) -> LicenceLink:
         known = _COMMERCIAL_USE.get(self.licence) if self.licence else "undeclared"
         if known is not None and self.commercial != known:
-            raise ValueError(
-                f"commercial is '{self.commercial}', but licence {self.licence or 'null'} means '{known}'"
-            )
+            raise ValueError(f"commercial is '{self.commercial}', but licence {self.licence or 'null'} means '{known}'")
         return self
 
 

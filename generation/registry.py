@@ -66,9 +66,7 @@ class ModelIdentity:
 class LoadedModel:
     """A model ready to make sound, with the three facts that go into every job key."""
 
-    def __init__(
-        self, card: ModelCard, fingerprint: str, technique_version: str, technique: Technique
-    ) -> None:
+    def __init__(self, card: ModelCard, fingerprint: str, technique_version: str, technique: Technique) -> None:
         """Wrap a loaded technique; use `load_model`."""
         self.card = card
         self.fingerprint = fingerprint
@@ -105,9 +103,7 @@ class LoadedModel:
             notes=notes,
         )
         if len(clips) != len(prompts):
-            raise CardError(
-                f"{self.card.name}: made {len(clips)} clips for {len(prompts)} prompts; report this defect"
-            )
+            raise CardError(f"{self.card.name}: made {len(clips)} clips for {len(prompts)} prompts; report this defect")
         return clips
 
 
@@ -146,9 +142,7 @@ def find_card(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path]:
         if (place / CARD_FILE).is_file():
             return read_card_file(place / CARD_FILE), place / CARD_FILE
     if folder.is_dir():
-        raise CardError(
-            f"{folder}: holds no {CARD_FILE}; name a model or a folder that 'nightcrate train' made"
-        )
+        raise CardError(f"{folder}: holds no {CARD_FILE}; name a model or a folder that 'nightcrate train' made")
     raise CardError(unknown_name("model", text, config_names("models")))
 
 
@@ -161,9 +155,7 @@ def weights_fingerprint(folder: Path) -> str:
     files = [
         path
         for path in sorted(folder.rglob("*"), key=lambda each: each.relative_to(folder).as_posix())
-        if path.is_file()
-        and path.relative_to(folder).as_posix() not in _RECORDS
-        and not path.name.startswith(".")
+        if path.is_file() and path.relative_to(folder).as_posix() not in _RECORDS and not path.name.startswith(".")
     ]
     if not files:
         raise CardError(f"{folder}: holds no weights; install nightcrate again or train the model")
@@ -222,13 +214,9 @@ def _hub_folder(card: ModelCard, weights: Weights) -> Path:
         except LocalEntryNotFoundError:
             continue
         except RepositoryNotFoundError as error:
-            raise CardError(
-                f"{card.name}: the hub has no repository {hub} that this machine may read"
-            ) from error
+            raise CardError(f"{card.name}: the hub has no repository {hub} that this machine may read") from error
         except (HfHubHTTPError, OSError) as error:
-            raise CardError(
-                f"{card.name}: {hub} cannot be fetched ({type(error).__name__}); {_starters()}"
-            ) from error
+            raise CardError(f"{card.name}: {hub} cannot be fetched ({type(error).__name__}); {_starters()}") from error
     raise CardError(f"{card.name}: {hub} is not on this machine and the hub cannot be reached; {_starters()}")
 
 

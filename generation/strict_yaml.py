@@ -88,9 +88,7 @@ _CORE_SCHEMA = {
 }
 for _tag, (_pattern, _first) in _CORE_SCHEMA.items():
     for _side in (_Loader, _Dumper):
-        _side.add_implicit_resolver(
-            f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
-        )
+        _side.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
 def load_yaml(path: Path | str, model: type[Model]) -> Model:
@@ -133,9 +131,7 @@ def validate(content: Mapping[str, Any], model: type[Model], where: str) -> Mode
         # JSON mode is the strict mode made for files: no "3" for 3 and no true for 1, yet lists fill tuples.
         document = json.dumps(content, default=os.fspath)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"{where}: only text, numbers, true, false, lists and keys fit here ({error})"
-        ) from None
+        raise ConfigError(f"{where}: only text, numbers, true, false, lists and keys fit here ({error})") from None
     try:
         return model.model_validate_json(document, strict=True, extra="forbid")
     except ValidationError as error:
@@ -149,9 +145,7 @@ def validate(content: Mapping[str, Any], model: type[Model], where: str) -> Mode
 
 def dump_yaml(content: Mapping[str, Any]) -> str:
     """Return plain data as YAML text that `read_yaml` reads back equal; keys keep their order."""
-    return yaml.dump(
-        content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
-    )
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

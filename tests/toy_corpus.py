@@ -13,7 +13,8 @@ from generation.prompts.vocabulary import FAMILIES, QUALITIES, SOURCES
 RATE_HZ = 16_000
 _ROWS = (
     ("bass", "synthetic", "acid bass", ("dark",)), ("flute", "acoustic", "recorder", ()),
-    ("mallet", "acoustic", "marimba", ("fast_decay", "percussive")), ("guitar", "electronic", "jazz guitar", ("distortion",)),
+    ("mallet", "acoustic", "marimba", ("fast_decay", "percussive")),
+    ("guitar", "electronic", "jazz guitar", ("distortion",)),
 )  # fmt: skip
 
 
@@ -31,9 +32,11 @@ def write_toy_corpus(folder: Path, notes_per_instrument: int = 3) -> Path:
                 examples[label] = {
                     "note": len(examples), "note_str": label, "instrument": _ROWS.index((family, source, name, held)),
                     "instrument_str": f"{family}_{source}_{number:03d}", "pitch": pitch, "velocity": 100,
-                    "sample_rate": RATE_HZ, "qualities": [int(q in held) for q in QUALITIES], "qualities_str": list(held),
+                    "sample_rate": RATE_HZ, "qualities": [int(q in held) for q in QUALITIES],
+                    "qualities_str": list(held),
                     "instrument_family": FAMILIES.index(family), "instrument_family_str": family,
-                    "instrument_source": SOURCES.index(source), "instrument_source_str": source, "instrument_name": name,
+                    "instrument_source": SOURCES.index(source), "instrument_source_str": source,
+                    "instrument_name": name,
                 }  # fmt: skip
         (folder / split / "examples.json").write_text(json.dumps(examples), encoding="utf-8")
     info = {"name": "toy corpus", "licence": "CC0-1.0", "attribution": "made by a test", "url": None}

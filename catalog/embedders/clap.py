@@ -74,7 +74,8 @@ class TransformersClap:
             waves = [wave if len(wave) else np.zeros(1, np.float32) for wave in waves]
             inputs = self._extractor(waves, sampling_rate=self.sample_rate_hz, return_tensors="pt")
             vectors = self._model.get_audio_features(
-                input_features=inputs["input_features"].to(self._device), is_longer=inputs["is_longer"].to(self._device)
+                input_features=inputs["input_features"].to(self._device),
+                is_longer=inputs["is_longer"].to(self._device),
             )
             out.append(_unit(vectors))
         return np.concatenate(out)
@@ -85,10 +86,14 @@ class TransformersClap:
         out = [np.zeros((0, self.dim), np.float32)]
         limit = int(self._model.config.text_config.max_position_embeddings) - 2
         for start in range(0, len(texts), BATCH):
-            batch = [text.lower() if getattr(self._tokenizer, "do_lower_case", False) else text for text in texts[start : start + BATCH]]
+            batch = [
+                text.lower() if getattr(self._tokenizer, "do_lower_case", False) else text
+                for text in texts[start : start + BATCH]
+            ]
             inputs = self._tokenizer(batch, padding=True, truncation=True, max_length=limit, return_tensors="pt")
             vectors = self._model.get_text_features(
-                input_ids=inputs["input_ids"].to(self._device), attention_mask=inputs["attention_mask"].to(self._device)
+                input_ids=inputs["input_ids"].to(self._device),
+                attention_mask=inputs["attention_mask"].to(self._device),
             )
             out.append(_unit(vectors))
         return np.concatenate(out)
@@ -105,5 +110,9 @@ def _fingerprint(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if tensor.dim() else repr(tensor.item()).encode())
+        digest.update(
+            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+            if tensor.dim()
+            else repr(tensor.item()).encode()
+        )
     return digest.hexdigest()[:12]

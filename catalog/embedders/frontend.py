@@ -71,5 +71,7 @@ def _filters() -> torch.Tensor:
     """Slaney mel filters with area normalisation, float32 [WINDOW // 2 + 1, MEL_BANDS]."""
     from transformers.audio_utils import mel_filter_bank
 
-    bank = mel_filter_bank(WINDOW // 2 + 1, MEL_BANDS, LOW_HZ, HIGH_HZ, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney")
+    bank = mel_filter_bank(
+        WINDOW // 2 + 1, MEL_BANDS, LOW_HZ, HIGH_HZ, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney"
+    )
     return torch.from_numpy(np.asarray(bank)).float()

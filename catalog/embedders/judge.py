@@ -34,7 +34,9 @@ class Judge:
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             net = JudgeNet(tuple(config["widths"]), config["embedding_dim"], config["mels"])
-            net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / WEIGHTS).items()})
+            net.load_state_dict(
+                {k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / WEIGHTS).items()}
+            )
         except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise EmbedderError(f"no judge at {folder} ({error}); train one with `nightcrate train judge`") from error
         self._net = net.eval().to(device)
@@ -58,9 +60,10 @@ class Judge:
             pictures = log_mel([listening_wave(clip) for clip in clips[start : start + BATCH]])
             parts.append(self._net(pictures.to(self._device)))
         if not parts:
-            config = self._net.config
-            empty = {name: np.zeros((0, n), np.float32) for name, n in (("source", 3), ("family", 11), ("qualities", 10))}
-            return empty, np.zeros((0, config["embedding_dim"]), np.float32)
+            empty = {
+                name: np.zeros((0, n), np.float32) for name, n in (("source", 3), ("family", 11), ("qualities", 10))
+            }
+            return empty, np.zeros((0, self._net.embedding.out_features), np.float32)
         logits = {name: torch.cat([heads[name] for heads, _ in parts]).float() for name in parts[0][0]}
         shaped = {
             name: (torch.sigmoid(value) if name == "qualities" else torch.softmax(value, dim=-1)).cpu().numpy()
@@ -72,6 +75,9 @@ class Judge:
 def save_judge(net: JudgeNet, folder: Path) -> None:
     """Write a JudgeNet as fp16 safetensors with its config."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {k: v.detach().cpu().half().contiguous() if v.is_floating_point() else v.cpu() for k, v in net.state_dict().items()}
+    state = {
+        k: v.detach().cpu().half().contiguous() if v.is_floating_point() else v.cpu()
+        for k, v in net.state_dict().items()
+    }
     save_file(state, folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(net.config, indent=1) + "\n", encoding="utf-8")

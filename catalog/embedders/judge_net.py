@@ -17,22 +17,24 @@ class JudgeNet(nn.Module):
     """log-mel [n, frames, mels] in dB -> (logits per head, embedding [n, embedding_dim], at least 0)."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 256), embedding_dim: int = 128, mels: int = 64) -> None:
-        """`widths`: channels of the blocks; each but the last halves both axes (time is halved once more at the start)."""
+        """`widths`: channels of the blocks; each but the last halves both axes (time once more at the start)."""
         super().__init__()
-        self.config = {"widths": list(widths), "embedding_dim": embedding_dim, "mels": mels}
+        self.config: dict[str, object] = {"widths": list(widths), "embedding_dim": embedding_dim, "mels": mels}
         self.norm = nn.BatchNorm1d(mels)
-        self.blocks = nn.ModuleList(
-            _block(i, o) for i, o in zip((1, *widths[:-1]), widths, strict=True)
-        )
+        self.blocks = nn.ModuleList(_block(i, o) for i, o in zip((1, *widths[:-1]), widths, strict=True))
         self.pool = nn.AvgPool2d(2)
         self.dropout = nn.Dropout(0.2)
         self.embedding = nn.Linear(widths[-1], embedding_dim)
         self.heads = nn.ModuleDict(
-            {"source": nn.Linear(embedding_dim, 3), "family": nn.Linear(embedding_dim, 11), "qualities": nn.Linear(embedding_dim, 10)}
+            {
+                "source": nn.Linear(embedding_dim, 3),
+                "family": nn.Linear(embedding_dim, 11),
+                "qualities": nn.Linear(embedding_dim, 10),
+            }
         )
 
     def forward(self, picture: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Classify. Source and family logits go through softmax, quality logits through sigmoid (they are not exclusive)."""
+        """Classify: softmax for source and family logits, sigmoid for quality logits (they are not exclusive)."""
         # Only the upper 80 dB carry sound; below that a recording's floor would tell the recording, not the instrument.
         top = picture.amax(dim=(1, 2), keepdim=True)
         x = torch.maximum(picture, torch.clamp(top - 80, min=FLOOR_DB)) - top

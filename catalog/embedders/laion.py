@@ -35,9 +35,7 @@ _BATCH = 16
 _NETWORKS = "clap_module"
 _VOCABULARY_FILES = ("vocab.json", "merges.txt")
 _VOCABULARY_NAMES = ("roberta-base", "FacebookAI/roberta-base")
-_INSTALL = (
-    "pip install -c constraints/laion.txt 'nightcrate[laion]', in an environment of its own (numpy < 2)"
-)
+_INSTALL = "pip install -c constraints/laion.txt 'nightcrate[laion]', in an environment of its own (numpy < 2)"
 
 
 class LaionClap:

@@ -83,9 +83,7 @@ def read_laion_checkpoint(path: Path) -> LaionCheckpoint:
     weights = {key.removeprefix(_PARALLEL_PREFIX): value for key, value in weights.items()}
     weights.pop(_OBSOLETE, None)
     if _FUSION_KEY in weights:
-        raise EmbedderError(
-            f"{path}: is a fusion model, made for audio longer than 10 s; use 630k-audioset-best.pt"
-        )
+        raise EmbedderError(f"{path}: is a fusion model, made for audio longer than 10 s; use 630k-audioset-best.pt")
     missing = [key for key in _NEEDED if not isinstance(weights.get(key), torch.Tensor)]
     if missing:
         raise EmbedderError(
@@ -104,9 +102,7 @@ def _load(path: Path) -> object:
     except _UNREADABLE as error:
         wanted = re.search(r"GLOBAL (\S+) (?:was not|whose module)", str(error))
         what = f"wants to run {wanted[1]}" if wanted else "is damaged or of another kind"
-        raise EmbedderError(
-            f"{path}: no checkpoint of plain tensors ({what}); fetch LAION's file again"
-        ) from error
+        raise EmbedderError(f"{path}: no checkpoint of plain tensors ({what}); fetch LAION's file again") from error
 
 
 def _numpy_numbers() -> list[Any]:
@@ -131,6 +127,4 @@ def _text_tower(path: Path, weights: dict[str, torch.Tensor]) -> TextTower:
     layer = re.compile(r"text_branch\.encoder\.layer\.(\d+)\.")
     layers = {found[1] for key in weights if (found := layer.match(key))}
     vocabulary, width = weights[_WORDS].shape
-    return TextTower(
-        vocabulary, width, len(layers), weights[_FIRST_DENSE].shape[0], weights[_POSITIONS].shape[0]
-    )
+    return TextTower(vocabulary, width, len(layers), weights[_FIRST_DENSE].shape[0], weights[_POSITIONS].shape[0])

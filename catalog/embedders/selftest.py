@@ -36,9 +36,7 @@ def check_vectors(embedder_id: str, vectors: np.ndarray, count: int, dim: int) -
             f"{embedder_id}: gave {came} where float32 [{count}, {dim}] is needed; use another embedder"
         )
     if not np.isfinite(vectors).all():
-        raise EmbedderError(
-            f"{embedder_id}: gave NaN or infinite vectors; its weights are damaged, fetch them again"
-        )
+        raise EmbedderError(f"{embedder_id}: gave NaN or infinite vectors; its weights are damaged, fetch them again")
     lengths = np.linalg.norm(vectors, axis=1)
     if count and float(np.max(np.abs(lengths - 1.0))) > _UNIT_TOLERANCE:
         worst = float(lengths[np.argmax(np.abs(lengths - 1.0))])
@@ -80,9 +78,7 @@ def check_text_vectors(encoder: TextEncoder) -> float:
     check_vectors(encoder.id, vectors, len(words), encoder.dim)
     again = encoder.embed_text(words[::-1])[::-1]
     if not np.allclose(vectors, again, atol=_UNIT_TOLERANCE):
-        raise EmbedderError(
-            f"{encoder.id}: gives the same words other vectors each time; use another embedder"
-        )
+        raise EmbedderError(f"{encoder.id}: gives the same words other vectors each time; use another embedder")
     worst = largest_cosine(vectors)
     if worst > LARGEST_COSINE:
         raise EmbedderError(

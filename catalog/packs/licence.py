@@ -25,9 +25,7 @@ def check_licences(models: Sequence[ModelRecord], allow_noncommercial: Collectio
     names = {model.name for model in models}
     unknown = sorted(set(allow_noncommercial) - names)
     if unknown:
-        raise PackError(
-            f"no sound of {', '.join(unknown)} is in this pack; it may allow {', '.join(sorted(names))}"
-        )
+        raise PackError(f"no sound of {', '.join(unknown)} is in this pack; it may allow {', '.join(sorted(names))}")
     blocked = [m for m in models if m.commercial != "yes" and m.name not in allow_noncommercial]
     if not blocked:
         return
@@ -63,9 +61,7 @@ def licence_text(models: Sequence[ModelRecord]) -> str:
     return "\n".join(lines)
 
 
-def attribution_text(
-    models: Sequence[ModelRecord], samples: Sequence[SampleRecord], names: Mapping[int, str]
-) -> str:
+def attribution_text(models: Sequence[ModelRecord], samples: Sequence[SampleRecord], names: Mapping[int, str]) -> str:
     """Return ATTRIBUTION.txt: that the sounds are machine-made, whom to credit, and what each is built from.
 
     `names` gives the file of each sample id. Recordings are listed only for sounds that are built from some.

@@ -21,8 +21,7 @@ from catalog.records import SampleFilter, SampleRecord, ScoreRecord
 from catalog.scores.frechet import frechet_distance
 from catalog.scores.kl import label_matched_kl
 from catalog.scores.reference import Cell, Heard, Judge, Reference, hear
-from generation.audio import Clip, read_clip
-from generation.errors import AudioError
+from generation.audio import AudioError, Clip, read_clip
 
 if TYPE_CHECKING:
     from catalog.library import Library

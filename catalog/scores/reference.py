@@ -25,7 +25,9 @@ from generation.audio import Clip, write_bytes
 Cell = tuple[str, str]
 """(source, family)"""
 
-STARTER_REFERENCE = Path(__file__).parent.parent / "starter" / "reference.safetensors"
+REFERENCE = "reference.safetensors"
+"""Name of the file, beside the weights of the judge that heard it."""
+STARTER_REFERENCE = Path(__file__).parent.parent / "starter" / "judge" / REFERENCE
 """The shipped reference of the shipped judge."""
 
 BATCH = 32  # clips that a judge gets at once
@@ -168,9 +170,7 @@ def build_reference(
 
 def _part(tensors: Mapping[str, np.ndarray], part: str) -> dict[Cell, np.ndarray]:
     """Return the tensors of one part of the file by cell."""
-    return {
-        _cell(key.split("/", 1)[1]): tensor for key, tensor in tensors.items() if key.startswith(part + "/")
-    }
+    return {_cell(key.split("/", 1)[1]): tensor for key, tensor in tensors.items() if key.startswith(part + "/")}
 
 
 def _cell(text: str) -> Cell:

@@ -13,9 +13,7 @@ from flows.commands.options import JsonOption, answer
 
 app = typer.Typer(help="Notes to learn from, in NSynth's format.", no_args_is_help=True)
 
-OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder to make; it must not exist.", show_default=False)
-]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist.", show_default=False)]
 
 
 @app.command()
@@ -24,9 +22,7 @@ def render(
         list[Path], typer.Option("--soundfont", help="A SoundFont file; may be repeated.", show_default=False)
     ],
     out: OutOption,
-    licence: Annotated[
-        str | None, typer.Option("--licence", help="SPDX name of the SoundFonts' licence.")
-    ] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="SPDX name of the SoundFonts' licence.")] = None,
     licence_file: Annotated[
         Path | None, typer.Option("--licence-file", help="Text with their copyright lines.")
     ] = None,

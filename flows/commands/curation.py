@@ -43,10 +43,8 @@ def review(
     from catalog.errors import LibraryError
 
     if undo == (verdict is not None):
-        raise LibraryError(
-            "say keep or drop, or --undo to take the last verdict back, not both and not neither"
-        )
-    with open_library(library) as opened:
+        raise LibraryError("say keep or drop, or --undo to take the last verdict back, not both and not neither")
+    with open_library(library, to_write=True) as opened:
         sample = opened.sample(sound)
         if verdict is not None:
             opened.review(sample.id, verdict, why, who or _user())
@@ -59,12 +57,8 @@ def review(
 
 def pack(
     out: Annotated[Path, typer.Option("--out", help="The zip file to write.", show_default=False)],
-    query: Annotated[
-        str | None, typer.Argument(help="Words; without them all that passes the filters.")
-    ] = None,
-    k: Annotated[
-        int | None, typer.Option("-k", min=1, help="At most so many, the best of the query.")
-    ] = None,
+    query: Annotated[str | None, typer.Argument(help="Words; without them all that passes the filters.")] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="At most so many, the best of the query.")] = None,
     family: FamilyOption = None,
     source: SourceOption = None,
     quality: QualityOption = None,
@@ -74,9 +68,7 @@ def pack(
     max_duration: MaxDurationOption = None,
     allow_noncommercial: Annotated[
         list[str] | None,
-        typer.Option(
-            "--allow-noncommercial", help="Let sounds of this model in although they may not be sold."
-        ),
+        typer.Option("--allow-noncommercial", help="Let sounds of this model in although they may not be sold."),
     ] = None,
     library: LibraryOption = None,
     device: DeviceOption = None,

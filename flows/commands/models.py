@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def models(
-    name: Annotated[
-        str | None, typer.Argument(help="A model, to see all of its card.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="A model, to see all of its card.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the models that ship with nightcrate, or show one's card with its licence chain."""
@@ -33,9 +31,7 @@ def models(
 
 def train(
     recipe: Annotated[str, typer.Argument(help="chopan, clip, clap or judge.")],
-    corpus: Annotated[
-        Path, typer.Option("--corpus", help="Folder with train/ and valid/.", show_default=False)
-    ],
+    corpus: Annotated[Path, typer.Option("--corpus", help="Folder with train/ and valid/.", show_default=False)],
     out: Annotated[
         Path,
         typer.Option("--out", help="Folder of the run; a stopped run goes on there.", show_default=False),
@@ -78,9 +74,7 @@ def _card_text(card: ModelCard) -> str:
         f"  technique {card.technique}, tier {card.tier}, {card.sample_rate_hz} Hz, {card.length_s} s",
         f"  commercial use: {card.commercial}",
     ]
-    lines += [
-        f"    {link.part}: {link.name}, {link.licence or 'no licence given'}" for link in card.licence_chain
-    ]
+    lines += [f"    {link.part}: {link.name}, {link.licence or 'no licence given'}" for link in card.licence_chain]
     if card.trained_by:
         lines.append(f"  trained by: {card.trained_by}")
     return "\n".join(lines)

@@ -18,12 +18,8 @@ SHOWN_PROMPTS = 10
 def night(
     config: ConfigArgument = "starter",
     library: LibraryOption = None,
-    until: Annotated[
-        str | None, typer.Option("--until", help="Stop at this time of day, such as 07:00.")
-    ] = None,
-    span: Annotated[
-        str | None, typer.Option("--for", help="Stop after this long, such as 20m or 7h30m.")
-    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Stop at this time of day, such as 07:00.")] = None,
+    span: Annotated[str | None, typer.Option("--for", help="Stop after this long, such as 20m or 7h30m.")] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Sounds made at once [as configured].")
     ] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,29 +16,19 @@ if TYPE_CHECKING:
 
 LibraryOption = Annotated[
     Path | None,
-    typer.Option(
-        "--library", help="Folder of the library [NIGHTCRATE_LIBRARY, else ./library].", show_default=False
-    ),
+    typer.Option("--library", help="Folder of the library [NIGHTCRATE_LIBRARY, else ./library].", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 DeviceOption = Annotated[
     str | None,
-    typer.Option(
-        "--device", help="auto, cpu, cuda or cuda:N [NIGHTCRATE_DEVICE, else auto].", show_default=False
-    ),
+    typer.Option("--device", help="auto, cpu, cuda or cuda:N [NIGHTCRATE_DEVICE, else auto].", show_default=False),
 ]
-FamilyOption = Annotated[
-    list[str] | None, typer.Option("--family", help="Only this family; may be repeated.")
-]
-SourceOption = Annotated[
-    list[str] | None, typer.Option("--source", help="Only acoustic, electronic, synthetic.")
-]
+FamilyOption = Annotated[list[str] | None, typer.Option("--family", help="Only this family; may be repeated.")]
+SourceOption = Annotated[list[str] | None, typer.Option("--source", help="Only acoustic, electronic, synthetic.")]
 QualityOption = Annotated[
     list[str] | None, typer.Option("--quality", help="Only with this quality; repeated: with all of them.")
 ]
-ModelOption = Annotated[
-    list[str] | None, typer.Option("--model", help="Only by this model; may be repeated.")
-]
+ModelOption = Annotated[list[str] | None, typer.Option("--model", help="Only by this model; may be repeated.")]
 NoteOption = Annotated[
     list[str] | None,
     typer.Option("--note", help="Only with this measured note, such as A1; may be repeated."),
@@ -84,12 +75,19 @@ def _known(what: str, words: list[str] | None, known: tuple[str, ...]) -> tuple[
     return tuple(words or ())
 
 
-def open_library(folder: Path | None, read_only: bool = False) -> Library:
-    """Open the library that a command works on; LibraryError when there is none."""
-    from catalog.library import Library
+def open_library(folder: Path | None, to_write: bool = False) -> Library:
+    """Open the library that a command works on; LibraryError when there is none.
+
+    A command that only reads also works on a library that cannot be written; where it can, reading keeps the
+    index up to date.
+    """
+    from catalog.library import CATALOG_NAME, Library
     from flows.settings import library_folder
 
-    return Library.open(library_folder(folder), read_only=read_only)
+    root = library_folder(folder)
+    needed = (root, root / CATALOG_NAME)
+    locked = any(path.exists() and not os.access(path, os.W_OK) for path in needed)
+    return Library.open(root, read_only=locked and not to_write)
 
 
 def library_embedder(library: Library, device: str | None) -> Embedder:

@@ -42,9 +42,7 @@ def search(
     note: NoteOption = None,
     min_score: MinScoreOption = None,
     max_duration: MaxDurationOption = None,
-    no_fulltext: Annotated[
-        bool, typer.Option("--no-fulltext", help="Rank by sound alone, not by tags.")
-    ] = False,
+    no_fulltext: Annotated[bool, typer.Option("--no-fulltext", help="Rank by sound alone, not by tags.")] = False,
     library: LibraryOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -174,9 +172,7 @@ def _details_text(library: Library, details: SampleDetails) -> str:
             lines += [f"  {inner}: {_plain(content)}" for inner, content in value.items()]
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             lines.append(f"{name}:")
-            lines += [
-                "  " + ", ".join(f"{key} {_plain(inner)}" for key, inner in row.items()) for row in value
-            ]
+            lines += ["  " + ", ".join(f"{key} {_plain(inner)}" for key, inner in row.items()) for row in value]
         else:
             lines.append(f"{name}: {_plain(value)}")
     return "\n".join(lines)

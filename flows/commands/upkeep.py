@@ -21,7 +21,7 @@ def verify(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """Compare every row with its file and report what disagrees; exit code 1 when something does."""
     from flows.progress import progress
 
-    with open_library(library, read_only=True) as opened, progress("sounds") as bar:
+    with open_library(library) as opened, progress("sounds") as bar:
         problems = opened.verify(bar.show)
         sounds = opened.count()
     lines = [f"{problem.kind}: {problem.subject}: {problem.sentence}" for problem in problems]
@@ -36,7 +36,7 @@ def rebuild(library: LibraryOption = None, device: DeviceOption = None, as_json:
     """Make again from the rows and files what can be: missing vectors, scores, full text, index."""
     from flows import stages
 
-    with open_library(library) as opened:
+    with open_library(library, to_write=True) as opened:
         embedder = library_embedder(opened, device)
         opened.lock()
         embedded = stages.embed_missing(opened, embedder)
@@ -58,7 +58,7 @@ def league(
     from flows.stages import score_models
     from flows.summary import score_line
 
-    with open_library(library) as opened:
+    with open_library(library, to_write=refresh) as opened:
         if refresh:
             unscored = score_models(opened, device_name(device))
             if unscored:

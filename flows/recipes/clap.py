@@ -9,6 +9,7 @@ short queries are learned as well as full ones. Two small heads help the audio t
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,19 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import nn
 from torch.nn import functional
 from transformers import (
-    ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel, ClapTextConfig, PreTrainedTokenizerFast,
+    ClapAudioConfig,
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    ClapTextConfig,
+    PreTrainedTokenizerFast,
 )  # fmt: skip
 
 from catalog.embedders.frontend import MEL_BANDS, clap_extractor_settings
-from flows.recipes.clap_captions import CaptionWriter, Claim, all_words, truth
 from flows.recipes.pictures import Pictures, macro_accuracy, read_pictures
+from generation.corpus.nsynth import Note
 from generation.prompts.vocabulary import FAMILIES, QUALITIES
+from generation.training.claims import claim_about, known_texts, single_words, styled, truth
 from generation.training.sampling import step_rng
 from generation.training.settings import TrainSettings
 
@@ -53,10 +60,9 @@ class Settings(TrainSettings):
 class _Towers(nn.Module):
     """The ClapModel that is exported, and the heads that are not."""
 
-    def __init__(self, config: ClapConfig) -> None:
+    def __init__(self, config: ClapConfig, width: int) -> None:
         super().__init__()
         self.clap = ClapModel(config)
-        width = config.audio_config.hidden_size
         self.family = nn.Linear(width, len(FAMILIES))
         self.qualities = nn.Linear(width, len(QUALITIES))
         self.apply(_wake)
@@ -84,52 +90,66 @@ class ClapTask:
         self.settings, self.device = settings, device
         self.train: Pictures = read_pictures(corpus / "train", settings.balance)
         self.valid: Pictures = read_pictures(corpus / "valid")
-        self.writer = CaptionWriter(self.train.notes)
-        self.tokenizer = fit_tokenizer(self.writer, settings.vocabulary, settings.seed)
-        self.module: torch.nn.Module = _Towers(clap_config(settings, self.tokenizer))
+        self.tokenizer = fit_tokenizer(self.train.notes, settings.vocabulary, settings.seed)
+        self.towers = _Towers(clap_config(settings, self.tokenizer), 8 * settings.audio_width)
+        self.module: torch.nn.Module = self.towers
 
     def batch(self, step: int) -> dict[str, Any]:
         """Pictures, token ids of all captions of the step, and which caption is true of which note."""
         chosen, pictures = self.train.draw(self.settings.seed, step, self.settings.batch_size)
         rng = random.Random(int(step_rng(self.settings.seed + 1, step).integers(2**62)))
-        claims: list[Claim] = [self.writer.about(int(i), rng) for i in chosen]
-        claims += self.writer.family_words(rng) + self.writer.quality_words(rng)
-        facts = self.writer.facts.rows(chosen)
-        tokens = self.tokenizer([c.text for c in claims], padding=True, truncation=True, max_length=_MAX_TOKENS, return_tensors="pt")
+        notes = [self.train.notes[int(i)] for i in chosen]
+        claims = [styled(claim_about(note, rng), note, rng) for note in notes] + single_words(rng)
+        tokens = self.tokenizer(
+            [c.text for c in claims],
+            padding=True,
+            truncation=True,
+            max_length=_MAX_TOKENS,
+            return_tensors="pt",
+        )
         parts = {
-            "pictures": pictures, "ids": tokens["input_ids"], "mask": tokens["attention_mask"], "true": truth(claims, facts),
-            "family": self.train.family[chosen], "qualities": self.train.qualities[chosen],
+            "pictures": pictures, "ids": tokens["input_ids"], "mask": tokens["attention_mask"],
+            "true": truth(claims, notes), "family": self.train.family[chosen],
+            "qualities": self.train.qualities[chosen],
         }  # fmt: skip
         return {key: value.to(self.device) for key, value in parts.items()}
 
     def loss(self, batch: dict[str, torch.Tensor], step: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Contrast in both directions, plus the heads."""
-        towers = self.module
         heard, audio = self._audio(batch["pictures"])
         text = self._text(batch["ids"], batch["mask"])
-        clap = towers.get_submodule("clap")
-        scale = clap.logit_scale_a.exp().clamp(max=100)
+        scale = self.towers.clap.logit_scale_a.exp().clamp(max=100)
         similarity = scale * text @ audio.T
         contrast = 0.5 * (spread_loss(similarity, batch["true"]) + spread_loss(similarity.T, batch["true"].T))
-        family = functional.cross_entropy(towers.get_submodule("family")(heard).float(), batch["family"], label_smoothing=0.05)
-        qualities = functional.binary_cross_entropy_with_logits(towers.get_submodule("qualities")(heard).float(), batch["qualities"])
+        family = functional.cross_entropy(self.towers.family(heard).float(), batch["family"], label_smoothing=0.05)
+        qualities = functional.binary_cross_entropy_with_logits(
+            self.towers.qualities(heard).float(), batch["qualities"]
+        )
         total = contrast + self.settings.head_weight * (family + 2 * qualities)
-        return total, {"contrast": float(contrast.detach()), "family": float(family.detach()), "qualities": float(qualities.detach())}
+        return total, {
+            "contrast": float(contrast.detach()),
+            "family": float(family.detach()),
+            "qualities": float(qualities.detach()),
+        }
 
     def _audio(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        clap = self.module.get_submodule("clap")
+        clap = self.towers.clap
         heard = clap.audio_model(input_features=pictures[:, None]).pooler_output
         return heard, functional.normalize(clap.audio_projection(heard).float(), dim=-1)
 
     def _text(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        clap = self.module.get_submodule("clap")
+        clap = self.towers.clap
         read = clap.text_model(input_ids=ids, attention_mask=mask).pooler_output
         return functional.normalize(clap.text_projection(read).float(), dim=-1)
 
     def validate(self) -> dict[str, float]:
         """Zero-shot family accuracy on held-out instruments, from plain sentences, macro-averaged."""
-        sentences = [f.format(name.replace("_", " ")) for name in FAMILIES for f in ("a {} sound", "{}", "a single note of a {}")]
-        tokens = self.tokenizer(sentences, padding=True, truncation=True, max_length=_MAX_TOKENS, return_tensors="pt").to(self.device)
+        sentences = [
+            f.format(name.replace("_", " ")) for name in FAMILIES for f in ("a {} sound", "{}", "a single note of a {}")
+        ]
+        tokens = self.tokenizer(
+            sentences, padding=True, truncation=True, max_length=_MAX_TOKENS, return_tensors="pt"
+        ).to(self.device)
         text = self._text(tokens["input_ids"], tokens["attention_mask"])
         text = functional.normalize(text.view(len(FAMILIES), 3, -1).mean(dim=1), dim=-1)
         scores = []
@@ -170,9 +190,9 @@ def spread_loss(similarity: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
 def clap_config(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> ClapConfig:
     """ClapModel's configuration at our size: HTSAT on 64 mels x 251 frames (spec_size 128), small RoBERTa."""
     audio = ClapAudioConfig(
-        spec_size=128, num_mel_bins=MEL_BANDS, window_size=4, patch_size=8, patch_stride=[4, 4], patch_embeds_hidden_size=settings.audio_width,
-        hidden_size=8 * settings.audio_width, depths=list(settings.audio_depths), num_hidden_layers=4,
-        num_attention_heads=[2, 4, 8, 16], enable_fusion=False,
+        spec_size=128, num_mel_bins=MEL_BANDS, window_size=4, patch_size=8, patch_stride=[4, 4],
+        patch_embeds_hidden_size=settings.audio_width, hidden_size=8 * settings.audio_width,
+        depths=list(settings.audio_depths), num_hidden_layers=4, num_attention_heads=[2, 4, 8, 16], enable_fusion=False,
         # A few dozen epochs on augmented pictures never overfit at this size: nothing is dropped.
         drop_path_rate=0.0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
@@ -185,22 +205,27 @@ def clap_config(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> ClapC
     return ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=settings.projection)
 
 
-def fit_tokenizer(writer: CaptionWriter, vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
-    """Byte-pair tokenizer over the words and captions of the corpus; case and accents do not matter."""
-    rng = random.Random(seed)
-    order = np.random.default_rng(seed).permutation(len(writer.notes))[:4000]
-    lines = all_words() * 5 + [writer.about(int(i), rng).text for i in order]
+def fit_tokenizer(notes: Sequence[Note], vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
+    """Byte-pair tokenizer over the thesaurus and captions of the corpus; case and accents do not matter."""
+    order = np.random.default_rng(seed).permutation(len(notes))[:4000]
+    lines = known_texts([notes[i] for i in order])
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, initial_alphabet=alphabet))
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    tokenizer.train_from_iterator(
+        lines, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, initial_alphabet=alphabet)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
-        model_max_length=_MAX_TOKENS,
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        mask_token="<mask>", model_max_length=_MAX_TOKENS,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ PANNs does for its tags (Kong et al. 2020, section IV).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import torch
 from pydantic import Field
 from torch.nn import functional
 
-from catalog.embedders.judge import save_judge
+from catalog.embedders.judge import Judge, save_judge
 from catalog.embedders.judge_net import JudgeNet
-from flows.recipes.pictures import Pictures, macro_accuracy, read_pictures
+from catalog.scores.reference import REFERENCE, Cell, build_reference
+from flows.recipes.pictures import Pictures, clip_of, macro_accuracy, read_pictures
+from generation.corpus.nsynth import Note
 from generation.training.settings import TrainSettings
 
 
@@ -24,6 +27,7 @@ class Settings(TrainSettings):
 
     widths, embedding_dim: size of the network. label_smoothing: of the family loss. source_weight,
     quality_weight: of the other two losses against the family's. balance: see flows.recipes.pictures.
+    reference_length_s: what the reference notes are cut to, and with them every sound that is scored.
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
@@ -32,6 +36,7 @@ class Settings(TrainSettings):
     source_weight: float = Field(default=0.5, ge=0)
     quality_weight: float = Field(default=2.0, ge=0)
     balance: float = Field(default=0.7, ge=0, le=1)
+    reference_length_s: float = Field(default=1.0, gt=0)
 
 
 class JudgeTask:
@@ -55,11 +60,17 @@ class JudgeTask:
         """Weighted sum of the three losses, and each of them."""
         heads, _ = self.module(batch["pictures"])
         settings = self.settings
-        family = functional.cross_entropy(heads["family"].float(), batch["family"], label_smoothing=settings.label_smoothing)
+        family = functional.cross_entropy(
+            heads["family"].float(), batch["family"], label_smoothing=settings.label_smoothing
+        )
         source = functional.cross_entropy(heads["source"].float(), batch["source"])
         qualities = functional.binary_cross_entropy_with_logits(heads["qualities"].float(), batch["qualities"])
         total = family + settings.source_weight * source + settings.quality_weight * qualities
-        return total, {"family": float(family.detach()), "source": float(source.detach()), "qualities": float(qualities.detach())}
+        return total, {
+            "family": float(family.detach()),
+            "source": float(source.detach()),
+            "qualities": float(qualities.detach()),
+        }
 
     def validate(self) -> dict[str, float]:
         """Accuracy on held-out instruments, macro-averaged, and the family loss."""
@@ -79,10 +90,16 @@ class JudgeTask:
         return {name: torch.cat([part[name].float().cpu() for part in parts]) for name in parts[0]}
 
     def export(self, folder: Path, module: torch.nn.Module) -> None:
-        """Write the judge as catalog.embedders.judge loads it."""
+        """Write the judge as catalog.embedders.judge loads it, and what it hears in the held-out notes beside it."""
         if not isinstance(module, JudgeNet):
             raise TypeError(f"a JudgeNet is needed, got {type(module).__name__}")
         save_judge(module, folder)
+        by_cell: dict[Cell, list[Note]] = defaultdict(list)
+        for note in self.valid.notes:
+            by_cell[note.source, note.family].append(note)
+        clips = {cell: map(clip_of, notes) for cell, notes in by_cell.items()}
+        name = f"held-out instruments of {self.valid.name}"
+        build_reference(Judge(folder), clips, name, self.settings.reference_length_s).save(folder / REFERENCE)
 
 
 def build(corpus_folder: Path, settings: Settings, device: str) -> JudgeTask:

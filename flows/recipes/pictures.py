@@ -13,7 +13,6 @@ from catalog.embedders.frontend import HOP, SAMPLE_RATE_HZ, listening_wave, log_
 from generation.audio import Clip
 from generation.corpus.nsynth import Note, read_audio, read_corpus
 from generation.errors import CorpusError
-from generation.finish import FinishSettings, finish
 from generation.prompts.vocabulary import FAMILIES, QUALITIES, SOURCES
 from generation.training.mel_augment import augment
 from generation.training.sampling import step_rng
@@ -24,8 +23,13 @@ _CHUNK = 64
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Notes and what is heard in them: log_mel float16 [n, frames, mels] in dB, labels as index tensors."""
+    """A split of the corpus `name`: its notes and what is heard in them.
 
+    log_mel: float16 [n, frames, mels] in dB. source, family: indices int64 [n]; qualities: 0 or 1, float32 [n, 10].
+    weights: how often each note is drawn, float32 [n], any scale.
+    """
+
+    name: str
     notes: tuple[Note, ...]
     log_mel: torch.Tensor
     source: torch.Tensor
@@ -47,7 +51,6 @@ def read_pictures(folder: Path, balance: float = 0.7) -> Pictures:
     """Read a split of a corpus (folder with examples.json).
 
     `balance` is the power by which rare cells are drawn more often (0: as they come, 1: all cells alike).
-    Each note is finished first (trimmed to its onset), because that is how the library's sounds will be heard.
     Raises CorpusError when nothing is left to learn from.
     """
     corpus = read_corpus(folder)
@@ -60,15 +63,16 @@ def read_pictures(folder: Path, balance: float = 0.7) -> Pictures:
     cell = source * len(FAMILIES) + family
     count = torch.bincount(cell, minlength=len(SOURCES) * len(FAMILIES)).float()
     words = torch.tensor([[float(q in note.qualities) for q in QUALITIES] for note in notes])
-    return Pictures(notes, torch.cat(parts), source, family, words, count[cell] ** -balance)
+    return Pictures(corpus.info.name, notes, torch.cat(parts), source, family, words, count[cell] ** -balance)
+
+
+def clip_of(note: Note) -> Clip:
+    """A note's recording as a clip."""
+    return Clip(np.asarray(read_audio(note), np.float32)[None], SAMPLE_RATE_HZ)
 
 
 def _hear(notes: Sequence[Note]) -> torch.Tensor:
-    waves = []
-    for note in notes:
-        clip = Clip(np.asarray(read_audio(note), np.float32)[None], SAMPLE_RATE_HZ)
-        waves.append(listening_wave(finish(clip, FinishSettings())))
-    return log_mel(waves).half()
+    return log_mel([listening_wave(clip_of(note)) for note in notes]).half()
 
 
 def macro_accuracy(scores: torch.Tensor, labels: torch.Tensor, top: int = 1) -> float:

@@ -51,9 +51,7 @@ def griffin_lim(
         return torch.istft(spectrum, n_fft, hop_length, window=window, center=True, length=length)
 
     def to_spectrum(wave: Tensor) -> Tensor:
-        return torch.stft(
-            wave, n_fft, hop_length, window=window, center=True, pad_mode="constant", return_complex=True
-        )
+        return torch.stft(wave, n_fft, hop_length, window=window, center=True, pad_mode="constant", return_complex=True)
 
     phasor = torch.polar(torch.ones_like(target), initial_phase.to(target))
     previous = torch.zeros_like(phasor)

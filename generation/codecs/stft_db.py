@@ -26,7 +26,7 @@ class StftDbCodec(SchedulerMixin, ConfigMixin):
     module must therefore bind that name, and its path is part of the checkpoint format.
     """
 
-    config_name = "stft_db_config.json"
+    config_name = "stft_db_config.json"  # type: ignore[assignment]  # diffusers says None
 
     @register_to_config
     def __init__(
@@ -56,7 +56,7 @@ class StftDbCodec(SchedulerMixin, ConfigMixin):
     @property
     def duration_s(self) -> float:
         """Length of every decoded sound, s."""
-        return self.n_samples / self.config.sample_rate_hz
+        return self.n_samples / self.config["sample_rate_hz"]
 
     def fit(self, waves: Tensor) -> Tensor:
         """Crop or pad with zeros on the right: float32 [batch, samples] -> [batch, n_samples].
@@ -80,8 +80,8 @@ class StftDbCodec(SchedulerMixin, ConfigMixin):
         """
         spectrum = torch.stft(
             self.fit(waves).double(),
-            self.config.n_fft,
-            self.config.hop_length,
+            self.config["n_fft"],
+            self.config["hop_length"],
             window=self.window.to(waves.device),
             center=True,
             pad_mode="constant",
@@ -89,7 +89,7 @@ class StftDbCodec(SchedulerMixin, ConfigMixin):
         )[:, :-1]
         decibels = 20.0 * torch.log10(spectrum.abs().clamp_min(_SMALLEST_AMPLITUDE))
         loudest = decibels.amax(dim=(1, 2), keepdim=True)
-        return torch.maximum(decibels, loudest - self.config.top_db).float()
+        return torch.maximum(decibels, loudest - self.config["top_db"]).float()
 
     def encode(self, waves: Tensor) -> tuple[Tensor, Tensor]:
         """Picture a batch of sounds.
@@ -116,7 +116,7 @@ class StftDbCodec(SchedulerMixin, ConfigMixin):
         low, high = ranges[:, 0, None, None], ranges[:, 1, None, None]
         decibels = pictures[:, 0] * (high - low) + low
         amplitudes = torch.pow(10.0, decibels / 20.0)
-        amplitudes = torch.where(decibels - low <= self.config.silence_margin_db, 0.0, amplitudes)
+        amplitudes = torch.where(decibels - low <= self.config["silence_margin_db"], 0.0, amplitudes)
         return torch.nn.functional.pad(amplitudes, (0, 0, 0, 1))
 
     def decode(self, pictures: Tensor, ranges: Tensor, initial_phase: Tensor, iterations: int = 64) -> Tensor:
@@ -134,7 +134,7 @@ class StftDbCodec(SchedulerMixin, ConfigMixin):
         return griffin_lim(
             self.magnitude(pictures, ranges),
             initial_phase,
-            hop_length=self.config.hop_length,
+            hop_length=self.config["hop_length"],
             length=self.n_samples,
             iterations=iterations,
         )

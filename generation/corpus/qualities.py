@@ -59,7 +59,11 @@ def choose(rng: np.random.Generator, plain_share: float = 0.42) -> tuple[str, ..
 
 
 def apply(
-    wave: np.ndarray, pushes: tuple[str, ...], second: np.ndarray | None, sample_rate_hz: int, rng: np.random.Generator
+    wave: np.ndarray,
+    pushes: tuple[str, ...],
+    second: np.ndarray | None,
+    sample_rate_hz: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Push the note towards its words. float64 [n] -> float64 [n].
 

@@ -14,9 +14,10 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -76,29 +77,42 @@ def seeded(*parts: object) -> np.random.Generator:
 
 def instruments(soundfonts: Sequence[Path]) -> list[Instrument]:
     """All instruments that the SoundFonts and our voices give, numbered within their cell as NSynth does."""
-    found: list[tuple[str, str, Instrument]] = []
-    numbers: dict[tuple[str, str], int] = {}
+    found = [one for path in soundfonts for one in _soundfont_instruments(path)] + _voice_instruments()
+    numbers: Counter[tuple[str, str]] = Counter()
+    labelled = []
+    for one in found:
+        cell = (one.family, one.source)
+        labelled.append(replace(one, instrument_str=f"{one.family}_{one.source}_{numbers[cell]:03d}"))
+        numbers[cell] += 1
+    return labelled
 
-    def add(source: str, family: str, name: str, split: str, program: Program | None, font: str | None, cell: int | None, key: str) -> None:  # fmt: skip
-        number = numbers.get((source, family), 0)
-        numbers[(source, family)] = number + 1
-        label = f"{family}_{source}_{number:03d}"
-        found.append((source, family, Instrument(label, name, split, program, font, cell, key)))
 
-    for path in soundfonts:
-        player = SoundFontPlayer(path)
-        try:
-            for row in PROGRAMS:
-                if player.has(row.bank, row.preset):
-                    split = "valid" if (row.bank, row.preset) in HELD_OUT else "train"
-                    add(row.source, row.family, row.name, split, row, str(path), None, f"{path.name}:{row.identity}")
-        finally:
-            player.close()
-    for index, cell in enumerate(VOICE_CELLS):
-        for number in range(cell.count):
-            split = "valid" if number >= cell.count - HELD_OUT_VOICES else "train"
-            add(cell.source, cell.family, cell.name, split, None, None, index, f"voice:{cell.source}:{cell.family}:{number}")
-    return [instrument for _, _, instrument in found]
+def _soundfont_instruments(path: Path) -> list[Instrument]:
+    """The rows of the program table that this SoundFont holds, not yet numbered."""
+    player = SoundFontPlayer(path)
+    try:
+        present = [row for row in PROGRAMS if player.has(row.bank, row.preset)]
+    finally:
+        player.close()
+    return [
+        Instrument(
+            "", row.name, "valid" if (row.bank, row.preset) in HELD_OUT else "train",
+            row, str(path), None, f"{path.name}:{row.identity}",
+        )
+        for row in present
+    ]  # fmt: skip
+
+
+def _voice_instruments() -> list[Instrument]:
+    """Our own voices, not yet numbered."""
+    return [
+        Instrument(
+            "", cell.name, "valid" if number >= cell.count - HELD_OUT_VOICES else "train",
+            None, None, index, f"voice:{cell.source}:{cell.family}:{number}",
+        )
+        for index, cell in enumerate(VOICE_CELLS)
+        for number in range(cell.count)
+    ]  # fmt: skip
 
 
 def pitches(instrument: Instrument, count: int) -> list[tuple[int, int]]:
@@ -130,14 +144,21 @@ def dry_note(instrument: Instrument, player: SoundFontPlayer | None, pitch: int,
             wave = effects.PROCESSES[row.process](wave, SAMPLE_RATE_HZ, seeded("process", instrument.seed_name))
         return wave
     cell = VOICE_CELLS[instrument.cell or 0]
-    tone = Tone(440 * 2 ** ((pitch - 69) / 12), velocity / 127, RENDER_RATE_HZ, seeded("tone", instrument.seed_name, pitch, velocity))
+    tone = Tone(
+        440 * 2 ** ((pitch - 69) / 12),
+        velocity / 127,
+        RENDER_RATE_HZ,
+        seeded("tone", instrument.seed_name, pitch, velocity),
+    )
     wave = cell.voice(tone, seeded("character", instrument.seed_name))
     wave = soxr.resample(wave, RENDER_RATE_HZ, SAMPLE_RATE_HZ)
     peak = float(np.max(np.abs(wave), initial=1e-9))
     return wave / peak * (0.35 + 0.65 * velocity / 127)
 
 
-def render_instrument(instrument: Instrument, notes: int, folder: Path, players: dict[str, SoundFontPlayer]) -> tuple[dict, int]:
+def render_instrument(
+    instrument: Instrument, notes: int, folder: Path, players: dict[str, SoundFontPlayer]
+) -> tuple[dict, int]:
     """Render all notes of one instrument into folder/audio; returns its examples and how many were silent."""
     player = players.get(instrument.soundfont) if instrument.soundfont else None
     if instrument.soundfont and player is None:
@@ -210,7 +231,9 @@ def render_corpus(
     wanted = instruments(soundfonts)
     missing = [f"{s} {f}" for s, f in CELLS if not any(i.source == s and i.family == f for i in wanted)]
     if missing:
-        raise CorpusError(f"these SoundFonts leave cells empty: {', '.join(missing)}; add a fuller General MIDI SoundFont")
+        raise CorpusError(
+            f"these SoundFonts leave cells empty: {', '.join(missing)}; add a fuller General MIDI SoundFont"
+        )
     examples, silent = _render_all(wanted, notes_per_instrument, partial, workers, progress)
     for split, rows in examples.items():
         ordered = {key: {"note": i, **rows[key]} for i, key in enumerate(sorted(rows))}
@@ -223,7 +246,11 @@ def render_corpus(
 
 
 def _render_all(
-    wanted: list[Instrument], notes: int, folder: Path, workers: int | None, progress: Callable[[int, int], None] | None
+    wanted: list[Instrument],
+    notes: int,
+    folder: Path,
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, dict], int]:
     """Render every instrument in worker processes; results do not depend on their order."""
     examples: dict[str, dict] = {"train": {}, "valid": {}}
@@ -253,18 +280,29 @@ def _corpus_info(
     """The content of corpus.json: origin, licence and attribution of every part, and the counts."""
     text = licence_file.read_text(encoding="utf-8", errors="replace").strip() if licence_file else None
     fonts = [
-        {"file": path.name, "sha256": file_sha256(path), "licence": licence, **{f"info_{k}": v for k, v in soundfont_info(path).items()}}
+        {
+            "file": path.name,
+            "sha256": file_sha256(path),
+            "licence": licence,
+            **{f"info_{k}": v for k, v in soundfont_info(path).items()},
+        }
         for path in soundfonts
     ]
     return {
         "name": "nightcrate rendered corpus",
         "licence": licence,
         "attribution": text,
-        "parts": [*fonts, {"file": None, "name": "nightcrate voices (generation/corpus/voices.py)", "licence": "MIT"}],
+        "parts": [
+            *fonts,
+            {"file": None, "name": "nightcrate voices (generation/corpus/voices.py)", "licence": "MIT"},
+        ],
         "command": command,
         "notes": {split: len(rows) for split, rows in examples.items()},
         "instruments": {split: len({r["instrument_str"] for r in rows.values()}) for split, rows in examples.items()},
         "silent_notes_left_out": silent,
         "notes_per_instrument": notes_per_instrument,
-        "effects": {"pushes": qualities.PUSHES, "thresholds_db": {k: v for k, v in vars(qualities).items() if k.endswith("_DB")}},
+        "effects": {
+            "pushes": qualities.PUSHES,
+            "thresholds_db": {k: v for k, v in vars(qualities).items() if k.endswith("_DB")},
+        },
     }

@@ -10,7 +10,9 @@ import soxr
 
 from generation.errors import CorpusError
 
-RENDER_RATE_HZ = 48_000  # the SoundFonts' own recordings are 44.1 kHz: rendering above that and resampling avoids aliasing
+RENDER_RATE_HZ = (
+    48_000  # the SoundFonts' own recordings are 44.1 kHz: rendering above that and resampling avoids aliasing
+)
 _INFO_KEYS = {b"INAM": "name", b"IENG": "engineer", b"ICOP": "copyright", b"ICMT": "comment"}
 
 
@@ -45,7 +47,8 @@ class SoundFontPlayer:
             import fluidsynth
         except (ImportError, OSError) as error:
             raise CorpusError(
-                "FluidSynth is not installed; install the Debian package libfluidsynth3 and the Python package pyfluidsynth"
+                "FluidSynth is not installed; install the Debian package libfluidsynth3"
+                " and the Python package pyfluidsynth"
             ) from error
         if not path.is_file():
             raise CorpusError(f"no SoundFont at {path}; Debian's package musescore-general-soundfont-small brings one")

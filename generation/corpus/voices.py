@@ -42,7 +42,9 @@ Voice = Callable[[Tone, np.random.Generator], np.ndarray]
 
 def held_envelope(t: np.ndarray, attack_s: float, decay_s: float, sustain: float, release_s: float) -> np.ndarray:
     """Attack, exponential decay to `sustain`, note-off at 3 s, exponential release (time constants)."""
-    env = np.minimum(1.0, t / max(attack_s, 1e-4)) * (sustain + (1 - sustain) * np.exp(-np.maximum(0, t - attack_s) / decay_s))
+    env = np.minimum(1.0, t / max(attack_s, 1e-4)) * (
+        sustain + (1 - sustain) * np.exp(-np.maximum(0, t - attack_s) / decay_s)
+    )
     return env * np.where(t > HOLD_S, np.exp(-(t - HOLD_S) / release_s), 1.0)
 
 
@@ -54,7 +56,10 @@ def vibrato_hz(tone: Tone, depth_cents: float, rate_hz: float, delay_s: float = 
 
 
 def partials(
-    tone: Tone, f0_hz: np.ndarray | float, ratios: np.ndarray, gains: Callable[[int, float], np.ndarray | float]
+    tone: Tone,
+    f0_hz: np.ndarray | float,
+    ratios: np.ndarray,
+    gains: Callable[[int, float], np.ndarray | float],
 ) -> np.ndarray:
     """Sum of sines at `ratios` times the fundamental; gains(k, ratio) is a number or an envelope [n]."""
     t = tone.time_s
@@ -138,7 +143,13 @@ def synth_keyboard(tone: Tone, own: np.random.Generator) -> np.ndarray:
 def synth_mallet(tone: Tone, own: np.random.Generator) -> np.ndarray:
     """Bars, bells and toy chimes: decaying partials of a free bar or a bell, with a strike."""
     t = tone.time_s
-    sets = ((1, 2.76, 5.40, 8.93), (1, 4.0, 10.1), (0.5, 1, 1.2, 1.5, 2, 2.5, 3.0), (1, 3.0, 6.3), (1, 3.5, 7.1, 11.0))
+    sets = (
+        (1, 2.76, 5.40, 8.93),
+        (1, 4.0, 10.1),
+        (0.5, 1, 1.2, 1.5, 2, 2.5, 3.0),
+        (1, 3.0, 6.3),
+        (1, 3.5, 7.1, 11.0),
+    )
     ratios = np.array(sets[own.integers(len(sets))], dtype=float)
     tau = own.uniform(0.15, 1.5) * (440 / tone.pitch_hz) ** 0.3
     tilt, hardness = own.uniform(0.7, 1.9), own.uniform(0.05, 0.4)

@@ -42,7 +42,7 @@ def _up(channels_in: int, channels_out: int, stride: tuple[int, int]) -> nn.Sequ
     )
 
 
-class ChopANVae(ModelMixin, ConfigMixin):
+class ChopANVae(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers types config_name in two ways
     """Encoder to mean and log variance, decoder back to a picture in [0, 1]."""
 
     @register_to_config
@@ -70,9 +70,7 @@ class ChopANVae(ModelMixin, ConfigMixin):
         steps = [(int(down), int(across)) for down, across in strides]
         row_stride, column_stride = math.prod(s[0] for s in steps), math.prod(s[1] for s in steps)
         if not 2 <= len(channels) == len(steps) or rows % row_stride or columns % column_stride:
-            raise ValueError(
-                f"strides {steps} for {len(channels)} layers do not divide a {rows} x {columns} picture"
-            )
+            raise ValueError(f"strides {steps} for {len(channels)} layers do not divide a {rows} x {columns} picture")
         inputs = [1, *channels[:-1]]
         self.encoder = nn.Sequential(*map(_down, inputs, channels, steps))
         self.inner_shape = (channels[-1], rows // row_stride, columns // column_stride)

@@ -17,7 +17,7 @@ from torch import Tensor
 _PICTURE_DTYPES = {"uint8": torch.uint8, "float16": torch.float16}
 
 
-class ClipBank(ModelMixin, ConfigMixin):
+class ClipBank(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers types config_name in two ways
     """Pictures, ranges and embeddings of the notes that ChopAN mixes.
 
     Buffers: `embeddings` float16 [notes, embedding_size], L2-normalised; `pictures` uint8 (times 255) or
@@ -85,17 +85,17 @@ class ClipBank(ModelMixin, ConfigMixin):
 
     def __len__(self) -> int:
         """Count the notes."""
-        return len(self.config.notes)
+        return len(self.config["notes"])
 
     @property
     def note_strs(self) -> list[str]:
         """NSynth name of each note."""
-        return [note["note_str"] for note in self.config.notes]
+        return [note["note_str"] for note in self.config["notes"]]
 
     @property
     def pitches(self) -> list[int]:
         """MIDI number of each note."""
-        return [note["pitch"] for note in self.config.notes]
+        return [note["pitch"] for note in self.config["notes"]]
 
     def pictures_of(self, indices: Sequence[int]) -> Tensor:
         """Pictures of some notes: float32 [indices, 1, rows, columns] in [0, 1]."""

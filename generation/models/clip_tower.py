@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerBase
 _NOT_NETWORK = ("custom_text",)
 
 
-class ClipTower(ModelMixin, ConfigMixin):
+class ClipTower(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers types config_name in two ways
     """Text and picture encoders with a shared, L2-normalised embedding space."""
 
     @register_to_config
@@ -68,7 +68,7 @@ class ClipTower(ModelMixin, ConfigMixin):
     @property
     def embedding_size(self) -> int:
         """Numbers in an embedding."""
-        return int(self.config.architecture["embed_dim"])
+        return int(self.config["architecture"]["embed_dim"])
 
     def render(self, pictures: Tensor) -> Tensor:
         """Show sound pictures as images: low notes at the bottom, every row kept, no crop.
@@ -82,8 +82,8 @@ class ClipTower(ModelMixin, ConfigMixin):
         images = pictures.flip(2)
         if images.shape[2:] != self.image_size:
             images = interpolate(images, self.image_size, mode="bilinear", antialias=True)
-        mean = images.new_tensor(self.config.image_mean)[:, None, None]
-        std = images.new_tensor(self.config.image_std)[:, None, None]
+        mean = images.new_tensor(self.config["image_mean"])[:, None, None]
+        std = images.new_tensor(self.config["image_std"])[:, None, None]
         return (images.expand(-1, 3, -1, -1) - mean) / std
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -47,6 +47,12 @@ class ChopANOutput(BaseOutput):
 
 class ChopANPipeline(DiffusionPipeline):
     """Text -> five recorded notes -> one new sound of about a second."""
+
+    clip: ClipTower
+    tokenizer: PreTrainedTokenizerBase
+    bank: ClipBank
+    vae: ChopANVae
+    codec: StftDbCodec
 
     def __init__(
         self,
@@ -176,21 +182,22 @@ class ChopANPipeline(DiffusionPipeline):
         """
         pictures = pictures.to(self.device)
         if settings.use_vae:
-            noise = [torch.randn(self.vae.config.latent_size, generator=g) for g in generators]
+            noise = [torch.randn(self.vae.config["latent_size"], generator=g) for g in generators]
             # One at a time: a convolution over another batch size rounds otherwise, and Griffin-Lim would
             # make that audible.
             pictures = torch.cat(
                 [self._through_vae(one[None], eps[None]) for one, eps in zip(pictures, noise, strict=True)]
             )
-        phase = seeded_phase(generators, self.codec.n_rows + 1, self.codec.config.n_frames)
+        phase = seeded_phase(generators, self.codec.n_rows + 1, self.codec.config["n_frames"])
         return self.codec.decode(pictures, ranges.to(self.device), phase.to(self.device), settings.iterations)
 
     def bank_waves(self, indices: Sequence[int], iterations: int = 64) -> Tensor:
         """Sound bank notes as they are: float32 [indices, samples] on the CPU."""
         generators = [torch.Generator().manual_seed(index) for index in indices]
-        phase = seeded_phase(generators, self.codec.n_rows + 1, self.codec.config.n_frames)
-        parts = self.bank.pictures_of(indices), self.bank.ranges_of(indices), phase
-        return self.codec.decode(*(part.to(self.device) for part in parts), iterations=iterations).cpu()
+        phase = seeded_phase(generators, self.codec.n_rows + 1, self.codec.config["n_frames"])
+        pictures, ranges = self.bank.pictures_of(indices), self.bank.ranges_of(indices)
+        device = self.device
+        return self.codec.decode(pictures.to(device), ranges.to(device), phase.to(device), iterations).cpu()
 
     def _through_vae(self, picture: Tensor, noise: Tensor) -> Tensor:
         dtype = self.vae.dtype
@@ -210,9 +217,11 @@ class ChopANPipeline(DiffusionPipeline):
         for index in [index for index, shift in pairs if shift == 0]:
             found[index, 0] = self.bank.pictures_of([index])[0].cpu(), self.bank.ranges_of([index])[0].cpu()
         moving = [pair for pair in pairs if pair[1] != 0]
-        waves = self.bank_waves([index for index, _ in moving], settings.iterations) if moving else []
+        if not moving:
+            return found
+        waves = self.bank_waves([index for index, _ in moving], settings.iterations)
         for (index, shift), wave in zip(moving, waves, strict=True):
-            moved = varispeed(wave.numpy(), shift, self.codec.config.sample_rate_hz)
+            moved = varispeed(wave.numpy(), shift, self.codec.config["sample_rate_hz"])
             pictures, ranges = self.codec.encode(torch.from_numpy(moved)[None])
             found[index, shift] = (pictures[0], ranges[0])
         return found
@@ -244,7 +253,7 @@ class ChopANModel:
         if steps is not None or guidance_scale is not None:
             raise GenerationError("ChopAN has neither steps nor guidance; leave both empty")
         output = self.pipeline(prompts, seeds, notes, self.settings, self.retriever)
-        rate, names = self.pipeline.codec.config.sample_rate_hz, self.pipeline.bank.note_strs
+        rate, names = self.pipeline.codec.config["sample_rate_hz"], self.pipeline.bank.note_strs
         return [
             Clip(wave[None], rate, tuple(names[index] for index in chosen.indices))
             for wave, chosen in zip(output.waves, output.sources, strict=True)
@@ -252,7 +261,7 @@ class ChopANModel:
 
     def bank_clips(self) -> list[Clip]:
         """Sound every bank note, for an embedder that listens (see TextRetriever)."""
-        rate, names = self.pipeline.codec.config.sample_rate_hz, self.pipeline.bank.note_strs
+        rate, names = self.pipeline.codec.config["sample_rate_hz"], self.pipeline.bank.note_strs
         waves = self.pipeline.bank_waves(range(len(names))).numpy()
         return [Clip(wave[None], rate, (name,)) for wave, name in zip(waves, names, strict=True)]
 
@@ -266,7 +275,7 @@ def load(folder: Path, card: ModelCard, device: str) -> ChopANModel:
     if not (folder / "model_index.json").is_file():
         raise CardError(f"{folder}: no ChopAN pipeline is here; make one with 'nightcrate train chopan'")
     pipeline = ChopANPipeline.from_pretrained(folder, local_files_only=True).to(device)
-    rate = pipeline.codec.config.sample_rate_hz
+    rate = pipeline.codec.config["sample_rate_hz"]
     if rate != card.sample_rate_hz:
         raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")
     return ChopANModel(pipeline)

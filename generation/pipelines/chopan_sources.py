@@ -69,9 +69,7 @@ class Sources:
     shifts: tuple[int, ...]
 
 
-def choose_sources(
-    similarities: Tensor, pitches: Sequence[int], note: int | None, settings: ChopANSettings
-) -> Sources:
+def choose_sources(similarities: Tensor, pitches: Sequence[int], note: int | None, settings: ChopANSettings) -> Sources:
     """Take the most similar notes that can sound at one pitch.
 
     Args:

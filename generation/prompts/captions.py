@@ -68,23 +68,28 @@ def plain_caption(
     for name in _names(instrument, family, labels, language, rng):
         said = understand(name[0]).qualities
         caption = build(source, tuple(q for q in labels if q not in said), name, note, rng)
-        read = understand(caption)
-        if (read.source, read.family, read.qualities, read.note) == (source, family, labels, note):
+        if _tags(caption) == (source, family, labels, note):
             return caption
     return tag_caption(source, labels, family, note)
 
 
 def misspelled(caption: str, rng: random.Random) -> str:
-    """Write one word of a caption as people mistype it; the caption itself when no typo of it is known."""
-    found = [
-        (match, wrong)
+    """Write one word of a caption as people mistype it, so that it still reads the same.
+
+    Gives the caption itself when no typo of its words is known.
+    """
+    typos = [
+        caption[: match.start()] + wrong + caption[match.end() :]
         for right, wrong in _typos()
         if (match := re.search(rf"(?<!\w){re.escape(right)}(?!\w)", caption, re.IGNORECASE))
     ]
-    if not found:
-        return caption
-    match, wrong = rng.choice(found)
-    return caption[: match.start()] + wrong + caption[match.end() :]
+    rng.shuffle(typos)
+    return next((typo for typo in typos if _tags(typo) == _tags(caption)), caption)
+
+
+def _tags(caption: str) -> tuple[str | None, str | None, tuple[str, ...], int | None]:
+    told = understand(caption)
+    return told.source, told.family, told.qualities, told.note
 
 
 @cache

@@ -97,9 +97,7 @@ def reroll(job: Job, attempt: int) -> Job:
     Raises ConfigError for an attempt below 1 or a job that is a re-roll itself.
     """
     if attempt < 1 or job.round:
-        raise ConfigError(
-            f"attempt {attempt} of a round {job.round} job; re-roll the first job with attempt 1 or more"
-        )
+        raise ConfigError(f"attempt {attempt} of a round {job.round} job; re-roll the first job with attempt 1 or more")
     seed = _seed({"first": job.seed, "prompt": job.prompt.as_dict(), "attempt": attempt})
     return replace(job, seed=seed, round=attempt)
 
@@ -114,11 +112,7 @@ def batches(jobs: Sequence[Job], size: int) -> list[tuple[Job, ...]]:
     by_model: dict[ModelSettings, list[Job]] = {}
     for job in jobs:
         by_model.setdefault(job.settings, []).append(job)
-    return [
-        tuple(group[start : start + size])
-        for group in by_model.values()
-        for start in range(0, len(group), size)
-    ]
+    return [tuple(group[start : start + size]) for group in by_model.values() for start in range(0, len(group), size)]
 
 
 def _each_once(what: str, items: Sequence[Hashable], names: Sequence[str]) -> None:

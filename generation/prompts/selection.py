@@ -1,4 +1,4 @@
-"""Which prompts a night makes: all 12,096, some cells, some qualities, a list, a text file; with notes or not.
+"""Which prompts a night makes: all 12,096, some cells, some qualities, a list or a text file.
 
 Prompts of cells go from plain to rich and through all cells in turn, so that a night cut short has something
 of everything.
@@ -112,9 +112,7 @@ def _cells_named(name: str) -> list[tuple[str, str]]:
         raise ConfigError(f"cell {name!r} {cell_trouble(source, family)}")
     if (source, family) not in CELLS:
         names = [*FAMILIES, *(" ".join(cell) for cell in CELLS)]
-        raise ConfigError(
-            unknown_word("cell", name, names, "a source and a family such as synthetic keyboard")
-        )
+        raise ConfigError(unknown_word("cell", name, names, "a source and a family such as synthetic keyboard"))
     return [(source, family)]
 
 

@@ -61,9 +61,7 @@ _TOKEN = re.compile(
     r"|[a-z0-9#']+|[,;/|&+\n]|[().:!?]"
 )
 _ALTERNATIVES = frozenset("and or y e o u , ; / | & +".split()) | {"\n"}
-_PREPOSITIONS = frozenset(
-    "with like in on of from for over through playing de del con como para en sobre".split()
-)
+_PREPOSITIONS = frozenset("with like in on of from for over through playing de del con como para en sobre".split())
 _NEGATIONS = frozenset("no not without sin non never nor ni".split())
 _FILLERS = frozenset(
     """
@@ -214,7 +212,7 @@ class _Reading:
                 beside = True
             elif token in _PREPOSITIONS:
                 self.segments.append([])
-            elif match := _NOTE.fullmatch(token):
+            elif (match := _NOTE.fullmatch(token)) and 0 <= _midi(match) <= 127:
                 self.notes.add(_midi(match))
                 self.used.append(token)
             elif token[0].isalpha() and token not in _FILLERS:

@@ -93,9 +93,7 @@ def _varied(notes: Sequence[Note], members: list[int], count: int, pitch: int) -
             left,
             key=lambda i: (
                 # A set of qualities that is there already costs as much as two semitones.
-                2 * qualities[notes[i].qualities]
-                + instruments[notes[i].instrument_str]
-                + abs(notes[i].pitch - pitch),
+                2 * qualities[notes[i].qualities] + instruments[notes[i].instrument_str] + abs(notes[i].pitch - pitch),
                 notes[i].note_str,
             ),
         )
@@ -107,9 +105,7 @@ def _varied(notes: Sequence[Note], members: list[int], count: int, pitch: int) -
 
 
 @torch.no_grad()
-def build_bank(
-    corpus: StftPictures, indices: Sequence[int], clip: ClipTower, picture_dtype: str
-) -> ClipBank:
+def build_bank(corpus: StftPictures, indices: Sequence[int], clip: ClipTower, picture_dtype: str) -> ClipBank:
     """Embed the chosen notes with `clip` (on its device) and put them into a bank.
 
     Args:

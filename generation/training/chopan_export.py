@@ -57,9 +57,7 @@ def load_clip(name: str) -> TrainedClip:
         return TrainedClip(ClipTower.from_open_clip(), openai_tokenizer(), _OPENAI_LICENCE)
     folder = Path(name)
     if not (folder / CLIP_FOLDER / "config.json").is_file():
-        raise TrainingError(
-            f"clip={name}: holds no CLIP; give the model folder of a 'train clip' run, or '{OPENAI}'"
-        )
+        raise TrainingError(f"clip={name}: holds no CLIP; give the model folder of a 'train clip' run, or '{OPENAI}'")
     return TrainedClip(
         ClipTower.from_pretrained(folder / CLIP_FOLDER).eval(),
         PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER_FOLDER),
@@ -103,7 +101,7 @@ def own_card(info: CorpusInfo, codec: StftDbCodec, clip: TrainedClip) -> ModelCa
         description=f"Blends the five notes of {info.name} nearest to the prompt through a spectrogram VAE.",
         tier="own",
         weights=Weights(folder=Path(".")),
-        sample_rate_hz=codec.config.sample_rate_hz,
+        sample_rate_hz=codec.config["sample_rate_hz"],
         length_s=codec.duration_s,
         prompt_style="tags",
         licence_chain=(_licence_link("training data and bank", asdict(info)), clip.licence),

@@ -1,4 +1,4 @@
-"""What the starter CLIP is told of a note, and which other notes that is true of.
+"""What the starter CLIP and CLAP are told of a note, and which other notes that is true of.
 
 A caption claims only what its words say, so it can be true of several notes of a batch. The loss must know
 which, or it would push a flute away from the words "a flute".
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,9 +24,11 @@ from generation.prompts.vocabulary import (
     note_name,
     synonyms,
 )
+from generation.training.playing_styles import STYLES, style_word, styles_of
 
 # How often a caption mentions what is known, and how it says it.
 _SAYS_SOURCE, _SAYS_QUALITY, _SAYS_NOTE, _SAYS_INSTRUMENT = 0.7, 0.7, 0.15, 0.3
+_SAYS_STYLE = 0.25
 _AS_TAGS, _IN_SPANISH, _MISSPELLED = 0.4, 0.15, 0.1
 _LOWEST_NOTE, _HIGHEST_NOTE = 21, 108
 
@@ -41,6 +43,7 @@ class Claim:
     qualities: tuple[str, ...] = ()
     pitch: int | None = None
     instrument: str | None = None
+    styles: tuple[str, ...] = ()
 
     def holds_for(self, note: Note) -> bool:
         """Whether everything that is said is true of the note."""
@@ -50,6 +53,7 @@ class Claim:
             and self.pitch in (None, note.pitch)
             and self.instrument in (None, note.instrument_name)
             and set(self.qualities) <= set(note.qualities)
+            and set(self.styles) <= styles_of(note)
         )
 
 
@@ -71,6 +75,13 @@ def claim_about(note: Note, rng: random.Random) -> Claim:
     return Claim(text, note.family, source, qualities, pitch, instrument)
 
 
+def styled(claim: Claim, note: Note, rng: random.Random) -> Claim:
+    """The claim with words for how the note is played before it, each style now and then."""
+    styles = tuple(style for style in sorted(styles_of(note)) if rng.random() < _SAYS_STYLE)
+    text = " ".join([*(style_word(style, rng) for style in styles), claim.text])
+    return replace(claim, text=text, styles=styles)
+
+
 def single_words(rng: random.Random) -> list[Claim]:
     """One claim for every family, source and quality alone, in any word that means it."""
     claims = [Claim(_any_name(family, rng), family=family) for family in FAMILIES]
@@ -90,6 +101,7 @@ def known_texts(notes: Sequence[Note]) -> list[str]:
     texts = [note.instrument_name or "" for note in notes]
     for term in (*SOURCES, *FAMILIES, *QUALITIES, *names):
         texts += [*synonyms(term), *misspellings(term)]
+    texts += [word for style in STYLES.values() for word in style.words]
     texts += [note_name(pitch) for pitch in range(_LOWEST_NOTE, _HIGHEST_NOTE + 1)]
     rng = random.Random(0)
     return texts + [claim_about(note, rng).text for note in notes]

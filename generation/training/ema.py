@@ -14,9 +14,7 @@ def trained_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     Frozen parameters are left out: a checkpoint and the average need not carry a pretrained encoder.
     """
     frozen = {
-        name
-        for name, parameter in module.named_parameters(remove_duplicate=False)
-        if not parameter.requires_grad
+        name for name, parameter in module.named_parameters(remove_duplicate=False) if not parameter.requires_grad
     }
     return {name: tensor.detach() for name, tensor in module.state_dict().items() if name not in frozen}
 

@@ -34,9 +34,7 @@ class LossLog:
             self._file: BinaryIO = path.open("wb")
             return
         if not path.is_file() or path.stat().st_size < keep_bytes:
-            raise TrainingError(
-                f"{path}: is missing or shorter than its checkpoint says; start in another folder"
-            )
+            raise TrainingError(f"{path}: is missing or shorter than its checkpoint says; start in another folder")
         self._file = path.open("r+b")
         self._columns = tuple(self._file.readline().decode("utf-8").strip().split(","))
         self._file.truncate(keep_bytes)
@@ -53,9 +51,7 @@ class LossLog:
         cells = {**figures, **{f"valid_{name}": value for name, value in validation.items()}}
         unknown = [name for name in cells if name not in self._columns]
         if unknown:
-            raise TrainingError(
-                f"the figure '{unknown[0]}' appeared after the first step; report it at every step"
-            )
+            raise TrainingError(f"the figure '{unknown[0]}' appeared after the first step; report it at every step")
         self._write(tuple(f"{cells[name]:.7g}" if name in cells else "" for name in self._columns))
 
     def sync(self) -> int:

@@ -15,9 +15,7 @@ def epoch_order(n: int, batch_size: int, seed: int, step: int) -> np.ndarray:
     Raises ValueError when n or batch_size is not above 0 or step is negative.
     """
     if n < 1 or batch_size < 1 or step < 0:
-        raise ValueError(
-            f"n={n}, batch_size={batch_size}, step={step}: needed are n >= 1, batch_size >= 1, step >= 0"
-        )
+        raise ValueError(f"n={n}, batch_size={batch_size}, step={step}: needed are n >= 1, batch_size >= 1, step >= 0")
     positions = np.arange(step * batch_size, (step + 1) * batch_size, dtype=np.int64)
     epochs = positions // n
     order = np.empty(batch_size, dtype=np.int64)

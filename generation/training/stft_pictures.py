@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from generation.codecs.stft_db import StftDbCodec
-from generation.corpus.nsynth import Note, read_audio, read_corpus
+from generation.corpus.nsynth import CorpusInfo, Note, read_audio, read_corpus
 from generation.errors import CorpusError
 from generation.training.sampling import step_rng
 
@@ -24,12 +24,14 @@ class StftPictures:
 
     pictures: uint8 [notes, 1, rows, columns], [0, 1] times 255 (steps of 0.3 dB).
     ranges: float32 [notes, 2], smallest and largest dB. weights: float32 [notes], above 0.
+    info: origin and licence of the corpus.
     """
 
     notes: tuple[Note, ...]
     pictures: Tensor
     ranges: Tensor
     weights: Tensor
+    info: CorpusInfo
 
     def __len__(self) -> int:
         """Count the notes."""
@@ -57,7 +59,8 @@ def read_stft_pictures(folder: Path, codec: StftDbCodec, balance: float = 0.0) -
     Raises:
         CorpusError: the corpus cannot be read, or holds no usable note.
     """
-    notes = read_corpus(folder).notes
+    corpus = read_corpus(folder)
+    notes = corpus.notes
     if not notes:
         raise CorpusError(f"{folder}: holds no usable note; render or import a corpus first")
     parts = [_picture(notes[start : start + _CHUNK], codec) for start in range(0, len(notes), _CHUNK)]
@@ -68,6 +71,7 @@ def read_stft_pictures(folder: Path, codec: StftDbCodec, balance: float = 0.0) -
         torch.cat([pictures for pictures, _ in parts]),
         torch.cat([ranges for _, ranges in parts]),
         torch.tensor([counts[cell] ** -balance for cell in cells]),
+        corpus.info,
     )
 
 

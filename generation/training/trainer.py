@@ -7,12 +7,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
 from generation.errors import TrainingError
 from generation.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -88,19 +89,21 @@ def train(
     when `out` holds a run with other settings, when it is in use or damaged, or when the disk is full.
     """
     with _claimed(out):
-        run = _Run(task, settings, out, torch.device(device))
         try:
-            run.loop(progress)
-        finally:
-            run.log.close()
-        if run.average:
-            run.average.copy_to_module()
-        task.module.eval()
-        facts = {"trained_s": round(run.trained_s, 1), "device": torch.device(device).type}
-        folder = export_model(task, settings, out, {**facts, **(record or {})})
-        return TrainResult(
-            folder, last_figures(out / LOSSES), settings.steps, run.trained_s, run.resumed_from
-        )
+            run = _Run(task, settings, out, torch.device(device))
+            with closing(run.log):
+                run.loop(progress)
+            if run.average:
+                run.average.copy_to_module()
+            task.module.eval()
+            facts = {"trained_s": round(run.trained_s, 1), "device": torch.device(device).type}
+            folder = export_model(task, settings, out, {**facts, **(record or {})})
+            figures = last_figures(out / LOSSES)
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(
+                f"{out}: cannot be written ({error}); the last checkpoint stays: mend it and resume"
+            ) from error
+        return TrainResult(folder, figures, settings.steps, run.trained_s, run.resumed_from)
 
 
 class _Run:
@@ -237,11 +240,7 @@ class _Run:
     def _diverged(self, step: int, what: str, value: float) -> TrainingError:
         saved = self.out / CHECKPOINT
         # The weights in memory are lost; the file still holds the last finite ones.
-        kept = (
-            f"the last good checkpoint stays in {saved}"
-            if saved.exists()
-            else "no checkpoint was written yet"
-        )
+        kept = f"the last good checkpoint stays in {saved}" if saved.exists() else "no checkpoint was written yet"
         return TrainingError(
             f"step {step + 1}: the {what} became {value}; {kept}; "
             f"lower learning_rate (now {self.settings.learning_rate:g}) and start in another folder"
@@ -283,9 +282,7 @@ def _claimed(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / ".lock").open("wb")
     except OSError as error:
-        raise TrainingError(
-            f"{out}: cannot be written ({error.strerror or error}); choose another folder"
-        ) from error
+        raise TrainingError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

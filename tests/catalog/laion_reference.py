@@ -39,9 +39,7 @@ def make_hub(hub: Path) -> None:
     from transformers import RobertaConfig, RobertaModel
 
     words = ByteLevelBPETokenizer()
-    words.train_from_iterator(
-        TEXTS, vocab_size=400, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    )
+    words.train_from_iterator(TEXTS, vocab_size=400, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     config = RobertaConfig(
         vocab_size=words.get_vocab_size(), hidden_size=768, num_hidden_layers=2, num_attention_heads=12,
         intermediate_size=128, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5,

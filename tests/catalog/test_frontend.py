@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from transformers import ClapFeatureExtractor
 
-from catalog.embedders.frontend import FRAMES, MEL_BANDS, SAMPLE_RATE_HZ, clap_extractor_settings, listening_wave, log_mel
+from catalog.embedders.frontend import (
+    FRAMES,
+    MEL_BANDS,
+    SAMPLE_RATE_HZ,
+    clap_extractor_settings,
+    listening_wave,
+    log_mel,
+)
 from generation.audio import Clip
 
 

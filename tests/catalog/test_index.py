@@ -66,9 +66,7 @@ def test_only_the_asked_ids_take_part() -> None:
         ([1], np.full((1, 4), np.nan, np.float32), "length 1"),
     ],
 )
-def test_refuses_vectors_that_would_give_wrong_answers(
-    ids: list[int], vectors: np.ndarray, words: str
-) -> None:
+def test_refuses_vectors_that_would_give_wrong_answers(ids: list[int], vectors: np.ndarray, words: str) -> None:
     with pytest.raises(VectorIndexError, match=words):
         VectorIndex(EMBEDDER, np.array(ids), vectors)
 
@@ -143,9 +141,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whatever_is_wrong_is_rebuilt_and_said(
-    damage: str, library: Library, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_whatever_is_wrong_is_rebuilt_and_said(damage: str, library: Library, caplog: pytest.LogCaptureFixture) -> None:
     vectors = filled(library)
     before = VectorIndex.open(library, EMBEDDER).search(vectors[1])
     DAMAGES[damage](index_path(library.path, EMBEDDER))
@@ -182,9 +178,7 @@ def test_a_read_only_library_is_searched_from_memory(library: Library) -> None:
     assert not index_path(library.path, EMBEDDER).exists()
 
 
-def test_an_index_that_cannot_be_kept_is_used_from_memory(
-    library: Library, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_index_that_cannot_be_kept_is_used_from_memory(library: Library, caplog: pytest.LogCaptureFixture) -> None:
     vectors = filled(library)
     (library.path / "index").write_text("a file where the folder should be")
     index = VectorIndex.open(library, EMBEDDER)

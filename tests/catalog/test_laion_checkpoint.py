@@ -43,9 +43,7 @@ def saved(folder: Path, weights: dict[str, torch.Tensor], **rest: Any) -> Path:
 def test_weights_and_the_kind_of_network_are_read(tmp_path: Path) -> None:
     weights = laion_weights()
     # The training script saves its optimiser, whose learning rate is a numpy number.
-    path = saved(
-        tmp_path, weights, optimizer={"param_groups": [{"lr": np.float64(1e-4), "step": np.int64(3)}]}
-    )
+    path = saved(tmp_path, weights, optimizer={"param_groups": [{"lr": np.float64(1e-4), "step": np.int64(3)}]})
     with pytest.raises(Exception, match="not an allowed global"):
         torch.load(path, weights_only=True)
     checkpoint = read_laion_checkpoint(path)
@@ -75,9 +73,7 @@ class Shell:
 
 def test_a_checkpoint_that_wants_to_run_code_is_refused_and_runs_none(tmp_path: Path) -> None:
     path = saved(tmp_path, laion_weights(), extra=Shell(tmp_path / "ran"))
-    with pytest.raises(
-        EmbedderError, match=r"toy\.pt: no checkpoint of plain tensors \(wants to run \w+\.system\)"
-    ):
+    with pytest.raises(EmbedderError, match=r"toy\.pt: no checkpoint of plain tensors \(wants to run \w+\.system\)"):
         read_laion_checkpoint(path)
     assert not (tmp_path / "ran").exists()
 
@@ -106,9 +102,7 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, spoil: Any) -> No
 
 
 def without(*names: str) -> dict[str, torch.Tensor]:
-    return {
-        name: value for name, value in laion_weights().items() if name.removeprefix("module.") not in names
-    }
+    return {name: value for name, value in laion_weights().items() if name.removeprefix("module.") not in names}
 
 
 FUSION = {"module.audio_branch.patch_embed.mel_conv2d.weight": torch.zeros(1)}
@@ -130,9 +124,7 @@ def test_other_networks_are_refused(tmp_path: Path, weights: dict[str, torch.Ten
         read_laion_checkpoint(saved(tmp_path, weights))
 
 
-@pytest.mark.parametrize(
-    "content", [[1, 2], torch.zeros(3), {1: torch.zeros(3)}], ids=["list", "tensor", "numbered"]
-)
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {1: torch.zeros(3)}], ids=["list", "tensor", "numbered"])
 def test_content_without_names_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "toy.pt")
     with pytest.raises(EmbedderError, match="holds no named weights"):

@@ -73,9 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(1)
     plan: dict[str, tuple[JobRecord, Clip]] = {}
 
-    def want(
-        model: str, count: int, cells: Sequence[Cell], offset: float, heard: Mapping[Cell, Cell]
-    ) -> None:
+    def want(model: str, count: int, cells: Sequence[Cell], offset: float, heard: Mapping[Cell, Cell]) -> None:
         for seed in range(count):
             source, family = cells[seed % len(cells)]
             job = toy_job(seed, family=family, source=source, model=model, prompt=f"{source} {family}")
@@ -220,9 +218,7 @@ def test_scores_can_be_kept(made: Path, reference: Reference, tmp_path: Path) ->
     with Library.open(tmp_path / "copy") as library:
         records = league(library, LevelJudge(), reference, FEW)
         library.add_scores(records)
-        assert library.scores(scope="model", subject="good", name="FAD [levels]") == [
-            find(records, "good", "FAD")
-        ]
+        assert library.scores(scope="model", subject="good", name="FAD [levels]") == [find(records, "good", "FAD")]
 
 
 def test_a_damaged_master_is_named_and_the_rest_scored(

@@ -224,12 +224,7 @@ def check_after_full(library_path: Path, said: str) -> None:
 def may_mount() -> bool:
     """Whether a small file system of our own can be had here."""
     try:
-        return (
-            subprocess.run(
-                [*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True
-            ).returncode
-            == 0
-        )
+        return subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
 

@@ -78,9 +78,7 @@ def test_words_first_and_the_measured_note_last() -> None:
 
 def test_the_prompts_own_word_for_a_quality_is_used() -> None:
     assert name(prompt="a warm bass", qualities=("dark",)) == "warm_bass_A1"
-    assert (
-        name(prompt="gritty plucked bass", qualities=("distortion", "fast_decay")) == "gritty_plucked_bass_A1"
-    )
+    assert name(prompt="gritty plucked bass", qualities=("distortion", "fast_decay")) == "gritty_plucked_bass_A1"
 
 
 def test_the_instrument_of_the_prompt_names_the_sound() -> None:
@@ -100,9 +98,7 @@ def test_brands_become_plain_words(prompt: str, noun: str) -> None:
     assert name(prompt=prompt, family="keyboard") == f"dark_{noun}_A1"
 
 
-@pytest.mark.parametrize(
-    "prompt", ["moog dark bass", "dark bass like Daft Punk", "dark 808 bass", "dx7 909 bass"]
-)
+@pytest.mark.parametrize("prompt", ["moog dark bass", "dark bass like Daft Punk", "dark 808 bass", "dx7 909 bass"])
 def test_stray_words_of_a_prompt_stay_out(prompt: str) -> None:
     words = name(prompt=prompt).removesuffix("_A1").split("_")
     assert set(words) <= {"dark", "bass", "synth", "sub"}

@@ -206,9 +206,7 @@ def test_a_model_is_one_fingerprint_and_its_card_can_be_corrected(library):
 def test_pending_batches_of_one_model(library):
     library.add_models([toy_model("other")])
     night = start(library, [jobs(1), jobs(2, model="other")])
-    assert [batch.job_keys for batch in library.pending_batches(night, "other")] == [
-        keys(jobs(2, model="other"))
-    ]
+    assert [batch.job_keys for batch in library.pending_batches(night, "other")] == [keys(jobs(2, model="other"))]
     assert library.pending_batches(night, "none") == []
 
 
@@ -283,9 +281,7 @@ def test_skipped_batches_wait_for_another_config(library):
     library.stop_cell(night, "toy", "bass", "silent")
     library.end_night(night, "finished")
     assert library.pending_batches(start(library, [jobs(2)])) == []
-    assert [batch.job_keys for batch in library.pending_batches(start(library, [jobs(2)], OTHER))] == [
-        keys(jobs(2))
-    ]
+    assert [batch.job_keys for batch in library.pending_batches(start(library, [jobs(2)], OTHER))] == [keys(jobs(2))]
 
 
 # -------------------- counts
@@ -307,8 +303,7 @@ def test_the_summary_counts_reasons_once_a_sound_most_frequent_first(library):
     clicks = {"code": "clicks", "sentence": "", "measured": 3, "limit": 0}
     silence = {"code": "silence", "sentence": "", "measured": 0, "limit": 0}
     reasons = {
-        job.key: found
-        for job, found in zip(jobs(3), ([silence], [clicks, clicks], [clicks, silence]), strict=True)
+        job.key: found for job, found in zip(jobs(3), ([silence], [clicks, clicks], [clicks, silence]), strict=True)
     }
     night = make(library, jobs(3), lambda key: rejected(key, reasons[key]))
     told = library.summary(night)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from catalog.errors import PackError
+from catalog.errors import LibraryError, PackError
 from catalog.library import Library
 from catalog.packs import make_pack
 from catalog.packs.licence import attribution_text, check_licences, licence_text
@@ -25,12 +25,30 @@ from catalog.packs.zip import write_zip
 from catalog.records import DROP, REJECTED, ModelRecord, SampleFilter
 from tests.catalog.toy_library import accepted, make, rejected, toy_clip, toy_job, toy_model
 
-FREE: dict[str, Any] = {"part": "weights", "name": "toy weights", "licence": "MIT", "commercial": "yes",
-        "attribution": "Toy weights by the toy makers", "url": "https://example.org/toy"}  # fmt: skip
-PAID: dict[str, Any] = {"part": "vocoder", "name": "their vocoder", "licence": "CC-BY-NC-4.0", "commercial": "no",
-        "attribution": None, "url": None}  # fmt: skip
-SILENT: dict[str, Any] = {"part": "training data", "name": "some corpus", "licence": None, "commercial": "undeclared",
-          "attribution": None, "url": None}  # fmt: skip
+FREE: dict[str, Any] = {
+    "part": "weights",
+    "name": "toy weights",
+    "licence": "MIT",
+    "commercial": "yes",
+    "attribution": "Toy weights by the toy makers",
+    "url": "https://example.org/toy",
+}
+PAID: dict[str, Any] = {
+    "part": "vocoder",
+    "name": "their vocoder",
+    "licence": "CC-BY-NC-4.0",
+    "commercial": "no",
+    "attribution": None,
+    "url": None,
+}
+SILENT: dict[str, Any] = {
+    "part": "training data",
+    "name": "some corpus",
+    "licence": None,
+    "commercial": "undeclared",
+    "attribution": None,
+    "url": None,
+}
 
 
 def model(name: str, *chain: dict[str, Any], commercial: str = "yes") -> ModelRecord:
@@ -132,6 +150,12 @@ def test_the_library_remembers_the_pack(stocked: Library, out: Path) -> None:
     assert pack.made_at.tzinfo is not None
 
 
+def test_an_empty_pack_is_not_remembered(stocked: Library) -> None:
+    with pytest.raises(LibraryError, match="pack empty.zip holds no sound"):
+        stocked.add_pack("empty.zip", "0" * 64, [])
+    assert stocked.packs() == []
+
+
 def test_a_read_only_library_gives_packs_it_does_not_remember(stocked: Library, out: Path) -> None:
     with Library.open(stocked.path, read_only=True) as reading:
         make_pack(reading, reading.samples(TOY), out)
@@ -214,12 +238,8 @@ def _spoil(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"!")
 
 
-@pytest.mark.parametrize(
-    ("harm", "words"), [(_vanish, "cannot be read"), (_spoil, "is not the sound that was stored")]
-)
-def test_a_bad_master_leaves_no_zip(
-    harm: Callable[[Path], None], words: str, stocked: Library, out: Path
-) -> None:
+@pytest.mark.parametrize(("harm", "words"), [(_vanish, "cannot be read"), (_spoil, "is not the sound that was stored")])
+def test_a_bad_master_leaves_no_zip(harm: Callable[[Path], None], words: str, stocked: Library, out: Path) -> None:
     out.write_bytes(b"an older pack")
     sounds = stocked.samples(TOY)
     harm(stocked.audio_path(sounds[-1]))

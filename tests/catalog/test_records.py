@@ -46,9 +46,7 @@ PLAIN = {
 }
 
 
-@pytest.mark.parametrize(
-    ("midi_note", "name"), [(33, "A1"), (34, "A#1"), (60, "C4"), (0, "C-1"), (None, None)]
-)
+@pytest.mark.parametrize(("midi_note", "name"), [(33, "A1"), (34, "A#1"), (60, "C4"), (0, "C-1"), (None, None)])
 def test_note_is_the_measured_pitch_by_name(midi_note, name):
     assert SampleRecord(**PLAIN | {"midi_note": midi_note}).note == name
 
@@ -61,9 +59,7 @@ def test_filter_asks_for_accepted_sounds_and_nothing_else():
 
 def test_every_record_is_frozen():
     classes = [
-        value
-        for value in vars(records).values()
-        if isinstance(value, type) and value.__module__ == records.__name__
+        value for value in vars(records).values() if isinstance(value, type) and value.__module__ == records.__name__
     ]
     assert len(classes) > 10
     assert all(dataclasses.is_dataclass(one) and one.__dataclass_params__.frozen for one in classes)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
-from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
 
+from catalog import store
 from catalog.errors import LibraryError
+from catalog.library import Library
 from catalog.records import SampleFilter
 from generation.audio import Clip, file_sha256, read_clip
 from tests.catalog.toy_library import (
@@ -51,9 +53,7 @@ def test_each_outcome_leaves_what_it_should(library, batch):
     assert good.sources == ("bass_acoustic_000-033-100",) and good.reasons == ()
     assert (bad.status, bad.file) == ("rejected", f"rejects/{KEYS[1][:2]}/{KEYS[1]}.wav")
     assert bad.reasons == (REASON,) and bad.sources == ()
-    assert (bad.duration_s, bad.midi_note) == (0.05, None), (
-        "the raw clip's facts, where no other were measured"
-    )
+    assert (bad.duration_s, bad.midi_note) == (0.05, None), "the raw clip's facts, where no other were measured"
     assert library.job_statuses(KEYS) == dict(zip(KEYS, ("accepted", "rejected", "failed"), strict=True))
     assert set(files(library.path)) == {good.file, bad.file}
     assert library.pending_batches(1) == []
@@ -122,23 +122,30 @@ def test_a_clip_that_cannot_be_written_takes_its_batch_along(library, batch):
     assert files(library.path) == {} and everything(library) == []
 
 
-def test_rows_that_cannot_be_written_take_the_files_along(library, batch):
-    """A lock held by another program for too long, after the files are in place."""
-    statements = []
+def test_rows_that_cannot_be_written_take_the_files_along(library_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_MS", 50)
+    with Library.open(library_path, create=True) as library:
+        night = start(library, [[toy_job(seed) for seed in range(3)]])
+        other = sqlite3.connect(library_path / "catalog.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LibraryError, match="another command has been writing"):
+            library.finish_batch(1, [accepted(key) for key in KEYS])
+        other.close()
+        assert files(library_path) == {} and len(library.pending_batches(night)) == 1
 
-    def fail_on_sounds(connection, cursor, statement, *rest):
-        statements.append(statement)
-        if re.match("INSERT INTO sample ", statement):
-            import sqlite3
 
-            raise sqlite3.OperationalError("database or disk is full")
-
-    engine = library._store._engine
-    event.listen(engine, "before_cursor_execute", fail_on_sounds)
-    with pytest.raises(Exception, match="disk is full"):
+def test_a_failure_after_the_first_rows_leaves_no_row_and_no_file(library, batch):
+    other = sqlite3.connect(library.path / "catalog.sqlite")
+    other.execute(
+        "CREATE TRIGGER last_step BEFORE INSERT ON sample_text WHEN new.sample_id = 3 "
+        "BEGIN SELECT RAISE(ABORT, 'stop'); END"
+    )
+    other.close()
+    with pytest.raises(DatabaseError, match="stop"):
         library.finish_batch(batch.id, [accepted(key) for key in KEYS])
-    event.remove(engine, "before_cursor_execute", fail_on_sounds)
-    assert any("UPDATE job" in statement for statement in statements), "the transaction was well under way"
+    assert files(library.path) == {} and everything(library) == []
+    assert set(library.job_statuses(KEYS).values()) == {"planned"}
+    assert library.pending_batches(1)[0].id == batch.id
 
 
 def test_a_batch_is_finished_once(library, batch):

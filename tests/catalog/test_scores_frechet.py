@@ -77,9 +77,7 @@ def test_sets_in_a_plane_have_an_exact_distance() -> None:
     t = np.random.default_rng(0).standard_normal(30)
     x, y = np.zeros((30, 5)), np.zeros((30, 5))
     x[:, 0], y[:, 1] = t, 2 * t
-    assert frechet_distance(x, y) == pytest.approx(
-        float(t.var(ddof=1)) * 5 + float(t.mean()) ** 2 * 5, rel=1e-12
-    )
+    assert frechet_distance(x, y) == pytest.approx(float(t.var(ddof=1)) * 5 + float(t.mean()) ** 2 * 5, rel=1e-12)
 
 
 def test_constant_sets_differ_by_their_means_alone() -> None:
@@ -110,9 +108,7 @@ def test_symmetric_and_independent_of_order(n: int, m: int, d: int, seed: int) -
     value = frechet_distance(x, y)
     assert value >= 0
     assert frechet_distance(y, x) == pytest.approx(value, rel=1e-9, abs=1e-9)
-    assert frechet_distance(rng.permutation(x), rng.permutation(y)) == pytest.approx(
-        value, rel=1e-9, abs=1e-9
-    )
+    assert frechet_distance(rng.permutation(x), rng.permutation(y)) == pytest.approx(value, rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=25, deadline=None)

@@ -109,9 +109,7 @@ def ids(hits: list[Hit]) -> list[int]:
 # -------------------- words
 
 
-def test_the_right_instrument_comes_before_the_one_that_sounds_like_it(
-    stocked: Library, shelf: dict[str, int]
-) -> None:
+def test_the_right_instrument_comes_before_the_one_that_sounds_like_it(stocked: Library, shelf: dict[str, int]) -> None:
     found = search(stocked, EMBEDDER, "dark bass", k=4)
     assert ids(found)[:2] == [shelf["dark bass"], shelf["dirty bass"]]
     assert {"family bass", "quality dark"} <= set(found[0].why)
@@ -140,9 +138,7 @@ def test_an_instrument_finds_the_sound_asked_for_as_it(stocked: Library, shelf: 
     assert "asked for as harpsichord" in best.why
 
 
-def test_a_word_that_no_thesaurus_knows_is_found_in_the_prompt(
-    stocked: Library, shelf: dict[str, int]
-) -> None:
+def test_a_word_that_no_thesaurus_knows_is_found_in_the_prompt(stocked: Library, shelf: dict[str, int]) -> None:
     assert ids(search(stocked, EMBEDDER, "zorbish", k=1)) == [shelf["harpsichord"]]
 
 
@@ -170,9 +166,7 @@ def test_minus_a_family_a_source_and_an_instrument(stocked: Library, shelf: dict
     assert set(ids(search(stocked, EMBEDDER, "dark -bass", k=10))) == everything - basses
     electronic = ids(search(stocked, EMBEDDER, "dark -electronic", k=10))
     assert set(electronic) == everything - {shelf["dirty bass"]}
-    assert set(ids(search(stocked, EMBEDDER, "dark -harpsichord", k=10))) == everything - {
-        shelf["harpsichord"]
-    }
+    assert set(ids(search(stocked, EMBEDDER, "dark -harpsichord", k=10))) == everything - {shelf["harpsichord"]}
     # The opposite sense of "bass": a bass flute is no bass, so flutes stay.
     assert shelf["flute"] in ids(search(stocked, EMBEDDER, "dark -bass", k=10))
 

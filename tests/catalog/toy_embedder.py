@@ -21,10 +21,7 @@ def sounding(weights: Mapping[str, float], duration_s: float = 0.1) -> Clip:
     """A clip that is embedded as these weights, at length 1."""
     t = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
     samples = sum(
-        (
-            weight * np.sin(2 * np.pi * STEP_HZ * (AXES.index(word) + 1) * t)
-            for word, weight in weights.items()
-        ),
+        (weight * np.sin(2 * np.pi * STEP_HZ * (AXES.index(word) + 1) * t) for word, weight in weights.items()),
         start=np.zeros_like(t),
     )
     return Clip((0.2 * samples).astype(np.float32)[None], RATE_HZ)
@@ -44,9 +41,7 @@ class ToyEmbedder:
         rows = []
         for clip in clips:
             t = np.arange(clip.samples.shape[1]) / clip.sample_rate_hz
-            rows.append(
-                [float(clip.mono() @ np.sin(2 * np.pi * STEP_HZ * (i + 1) * t)) for i in range(len(AXES))]
-            )
+            rows.append([float(clip.mono() @ np.sin(2 * np.pi * STEP_HZ * (i + 1) * t)) for i in range(len(AXES))])
         return self._unit(rows)
 
     def _unit(self, rows: Sequence[Sequence[float]]) -> np.ndarray:

@@ -73,9 +73,7 @@ def accepted(key: str, **facts: Any) -> ResultRecord:
     )
 
 
-def rejected(
-    key: str, reasons: Sequence[dict[str, Any]] = (REASON,), raw: Clip | None = None
-) -> ResultRecord:
+def rejected(key: str, reasons: Sequence[dict[str, Any]] = (REASON,), raw: Clip | None = None) -> ResultRecord:
     return ResultRecord(
         job_key=key,
         clip=None,

@@ -1,4 +1,4 @@
-"""The judge's and the CLAP's recipes at toy size: they train, save, reload in fresh objects, and repeat exactly."""
+"""The judge's and the CLAP's recipes at toy size: they train, save, reload and repeat exactly."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import torch
 from catalog.embedders.clap import TransformersClap
 from catalog.embedders.judge import Judge
 from flows.recipes.clap import spread_loss
-from flows.recipes.clap_captions import CaptionWriter, Claim, slip, truth
 from flows.train import run_recipe
 from generation.audio import Clip
 from generation.corpus.nsynth import read_corpus
-from generation.prompts.vocabulary import FAMILIES, QUALITIES, SOURCES
+from generation.training.claims import Claim, claim_about, styled, truth
 from tests.toy_corpus import write_toy_corpus
 
 TOY: dict[str, dict[str, Any]] = {
@@ -46,10 +45,7 @@ def _clips() -> list[Clip]:
 
 @pytest.mark.parametrize("recipe", ["judge", "clap"])
 def test_a_recipe_trains_and_repeats_bit_for_bit(recipe: str, corpus: Path, tmp_path: Path) -> None:
-    results = [
-        run_recipe(recipe, {**SHORT, **TOY[recipe]}, corpus, tmp_path / run, device="cpu")
-        for run in ("a", "b")
-    ]
+    results = [run_recipe(recipe, {**SHORT, **TOY[recipe]}, corpus, tmp_path / run, device="cpu") for run in ("a", "b")]
     first, second = ((result.folder / "model.safetensors").read_bytes() for result in results)
     assert first == second
     assert (
@@ -81,33 +77,15 @@ def test_the_trained_clap_loads_as_transformers_loads_any_clap(corpus: Path, tmp
     assert embedder.id == TransformersClap(str(folder)).id
 
 
-def test_claims_are_true_of_the_note_they_were_written_for(corpus: Path) -> None:
+def test_styled_claims_are_true_of_their_note_and_of_all_notes_played_so(corpus: Path) -> None:
     notes = read_corpus(corpus / "train").notes
-    writer = CaptionWriter(notes)
     rng = random.Random(5)
     for _ in range(60):
-        index = rng.randrange(len(notes))
-        claim = writer.about(index, rng)
-        assert truth([claim], writer.facts)[0, index], (claim, notes[index])
-
-
-def test_truth_is_about_every_note_for_which_all_that_is_said_holds(corpus: Path) -> None:
-    notes = read_corpus(corpus / "train").notes
-    facts = CaptionWriter(notes).facts
-    mallets = np.array([note.family == "mallet" for note in notes])
-    claims = [
-        Claim("a mallet", family=FAMILIES.index("mallet")),
-        Claim("a synthetic mallet", family=FAMILIES.index("mallet"), source=SOURCES.index("synthetic")),
-        Claim("short", qualities=(QUALITIES.index("fast_decay"),)),
-        Claim("that note", pitch=notes[0].pitch, family=FAMILIES.index(notes[0].family)),
-        Claim("anything"),
-    ]
-    table = truth(claims, facts).numpy()
-    np.testing.assert_array_equal(table[0], mallets)
-    assert not table[1].any()
-    np.testing.assert_array_equal(table[2], [("fast_decay" in note.qualities) for note in notes])
-    assert table[3].sum() == 1 and table[3][0]
-    assert table[4].all()
+        note = rng.choice(notes)
+        assert styled(claim_about(note, rng), note, rng).holds_for(note)
+    struck = truth([Claim("struck", styles=("struck",)), Claim("blown", styles=("blown",))], notes).numpy()
+    np.testing.assert_array_equal(struck[0], [note.family == "mallet" for note in notes])
+    np.testing.assert_array_equal(struck[1], [note.family == "flute" for note in notes])
 
 
 def test_spread_loss_by_hand() -> None:
@@ -115,9 +93,3 @@ def test_spread_loss_by_hand() -> None:
     true = torch.tensor([[True, True, False], [False, False, False]])
     expected = -(0.5 * np.log(0.5) + 0.5 * np.log(0.25))
     assert float(spread_loss(similarity, true)) == pytest.approx(expected, abs=1e-6)
-
-
-def test_a_slip_changes_one_long_word_at_most() -> None:
-    rng = random.Random(0)
-    changed = [text for _ in range(400) if (text := slip("warm saxophone", rng)) != "warm saxophone"]
-    assert 5 < len(changed) < 60 and all(text.startswith("warm ") for text in changed)

@@ -97,9 +97,7 @@ def test_unknown_prompts_are_refused(tmp_path):
 def test_a_text_file_of_prompts_lies_beside_the_configuration(tmp_path):
     (tmp_path / "mine.txt").write_text("# tonight\nwarm electric bass, A1\n", encoding="utf-8")
     config, folder = read_night(
-        written(
-            tmp_path, NIGHT.replace("{cells: [synthetic bass], max_qualities: 1}", "{text_file: mine.txt}")
-        )
+        written(tmp_path, NIGHT.replace("{cells: [synthetic bass], max_qualities: 1}", "{text_file: mine.txt}"))
     )
     (prompt,) = config.prompts.prompts_in(folder)
     assert (prompt.text, prompt.note) == ("warm electric bass, A1", 33)

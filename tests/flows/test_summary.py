@@ -12,7 +12,7 @@ from catalog.pictures import waveform_svg
 from catalog.records import SampleFilter, ScoreRecord
 from flows.page import as_html, write_morning
 from flows.summary import as_json, as_text, look_back
-from tests.toy_library import MODEL, TEXTS, tone, write_toy_library
+from tests.flows.toy_night import MODEL, TEXTS, tone, write_toy_library
 
 LEFT_OUT = {"big-model": "big-model: its weights are not here"}
 
@@ -25,9 +25,7 @@ def morning(tmp_path_factory):
         library.add_scores(
             [
                 ScoreRecord("model", MODEL, "KL [starter]", 1.25, None, "starter@1", "held-out", 4),
-                ScoreRecord(
-                    "model", MODEL, "FAD [starter]", None, "4 sounds, at least 50 are needed", "s", "h", 4
-                ),
+                ScoreRecord("model", MODEL, "FAD [starter]", None, "4 sounds, at least 50 are needed", "s", "h", 4),
             ]
         )
         yield look_back(library, night, 1, LEFT_OUT, None)
@@ -57,7 +55,7 @@ def test_the_text_says_what_was_made_and_what_was_not(morning):
     assert "not used: big-model" in text
     assert "toy: KL [starter] 1.25 (n 4)" in text
     assert "toy: FAD [starter] unscored, 4 sounds, at least 50 are needed" in text
-    assert "2 of 5 cells lack some: toy electronic organ 0, toy acoustic flute 0" in text
+    assert "2 of 4 cells lack some: toy electronic organ 0, toy acoustic flute 0" in text
     assert "generate 1.5" in text
     assert str(morning.folder / "index.html") in text
     assert morning.went_wrong

@@ -56,9 +56,7 @@ def test_other_sizes_mirror() -> None:
     ("rows", "channels", "strides"),
     [(250, [4, 4], [(2, 2), (2, 2)]), (256, [4, 4], [(2, 2)]), (256, [4], [(2, 2)])],
 )
-def test_sizes_that_do_not_fit_are_refused(
-    rows: int, channels: list[int], strides: list[tuple[int, int]]
-) -> None:
+def test_sizes_that_do_not_fit_are_refused(rows: int, channels: list[int], strides: list[tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match="do not divide"):
         ChopANVae(rows, 64, channels, strides)
 

@@ -21,7 +21,15 @@ def corpus(soundfont: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("corpus") / "corpus"
     licence = out.parent / "licence.txt"
     licence.write_text("Somebody made this; MIT.\n", encoding="utf-8")
-    render_corpus([soundfont], out, licence="MIT", licence_file=licence, notes_per_instrument=1, workers=1, command="test")
+    render_corpus(
+        [soundfont],
+        out,
+        licence="MIT",
+        licence_file=licence,
+        notes_per_instrument=1,
+        workers=1,
+        command="test",
+    )
     return out
 
 
@@ -58,7 +66,9 @@ def test_an_instrument_renders_the_same_twice(soundfont: Path, tmp_path: Path) -
     assert hashes[0] == hashes[1]
 
 
-def test_equal_presets_of_two_soundfonts_are_on_the_same_side_of_the_split(soundfont: Path, second_soundfont: Path) -> None:
+def test_equal_presets_of_two_soundfonts_are_on_the_same_side_of_the_split(
+    soundfont: Path, second_soundfont: Path
+) -> None:
     sides: dict[tuple[int, int], set[str]] = {}
     for instrument in instruments([soundfont, second_soundfont]):
         if instrument.program:

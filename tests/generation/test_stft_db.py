@@ -75,7 +75,7 @@ def test_digital_silence_round_trip_has_no_nan(codec: StftDbCodec) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.floats(-60.0, 0.0), st.integers(0, 1000))
+@given(st.floats(-25.0, 0.0), st.integers(0, 1000))
 def test_gain_moves_the_range_and_not_the_picture(gain_db: float, seed: int) -> None:
     codec = StftDbCodec()
     wave = torch.rand(1, 16128, generator=torch.Generator().manual_seed(seed)) - 0.5

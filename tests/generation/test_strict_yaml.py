@@ -66,9 +66,7 @@ def message(tmp_path: Path, text: str) -> str:
 
 
 def test_a_whole_file_loads(tmp_path: Path) -> None:
-    night = load(
-        tmp_path, "target: 2\nrate: 1e-3\nquiet: true\nfolder: /a/b\nnotes: [33, 45]\nmodels:\n- name: x\n"
-    )
+    night = load(tmp_path, "target: 2\nrate: 1e-3\nquiet: true\nfolder: /a/b\nnotes: [33, 45]\nmodels:\n- name: x\n")
     assert night.rate == 0.001
     assert night.folder == Path("/a/b")
     assert night.notes == (33, 45)
@@ -81,7 +79,7 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
         ("targt: 2", ": unknown key 'targt'; did you mean 'target'?; the key 'target' is needed"),
         ("target: 2\nzzz: 1", "'zzz'; keys here: by_name, families, folder, models, notes, other,"),
         ("target: 2\nmodels: [{nam: x}]", "unknown key 'models.0.nam'; did you mean 'name'?"),
-        ("target: 2\nby_name: {a: {name: x, batchsize: 3}}", "'by_name.a.batchsize'; did you mean 'batch_"),
+        ("target: 2\nby_name: {a: {name: x, batchsize: 3}}", "'by_name.a.batchsize'; did you mean 'batch_size"),
         ("target: 2\nother: {name: x, styl: tags}", "unknown key 'other.styl'; did you mean 'style'?"),
         ("target: 2\nother: {batch_size: 3}", ": the key 'name' is needed in 'other'"),
         ("target: 2\nother: {name: x, batch_size: 0}", ": other.batch_size is 0; it must be greater than 0"),
@@ -89,7 +87,7 @@ def test_a_whole_file_loads(tmp_path: Path) -> None:
             "target: 2\nother: {name: x, style: captoin}",
             ": other.style is \"captoin\"; it must be 'tags' or 'caption'; did you mean 'caption'?",
         ),
-        ("target: 2\nfamilies: [bas]", "families: there is no family 'bas'; did you mean 'bass'? (known: bass, brass)"),
+        ("target: 2\nfamilies: [bas]", "no family 'bas'; did you mean 'bass'? (known: bass, brass)"),
         ("target: two", ': target is "two"; it must be a whole number'),
         ('target: "2"', ': target is "2"; it must be a whole number'),
         ("target: 2.5", ": target is 2.5; it must be a whole number"),
@@ -158,18 +156,14 @@ _PLAIN = st.recursive(
 
 
 @given(st.dictionaries(st.text(), _PLAIN, min_size=1, max_size=4))
-def test_what_is_dumped_reads_back_equal(
-    tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]
-) -> None:
+def test_what_is_dumped_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]) -> None:
     file = tmp_path_factory.getbasetemp() / "round.yaml"
     file.write_text(dump_yaml(content), encoding="utf-8", newline="")
     assert read_yaml(file) == content
 
 
 @given(
-    st.sampled_from(
-        ["no", "on", "0x1F", "1e5", "1E5", ".5", "5.", "~", "null", "0b1", "12:30:45", "=", "<<", "true"]
-    )
+    st.sampled_from(["no", "on", "0x1F", "1e5", "1E5", ".5", "5.", "~", "null", "0b1", "12:30:45", "=", "<<", "true"])
 )
 def test_words_that_look_like_values_stay_words(word: str) -> None:
     assert parse_value(dump_yaml({"key": word}).removeprefix("key:").strip(), "x") == word

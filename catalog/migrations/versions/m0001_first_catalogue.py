@@ -167,9 +167,7 @@ def _create_samples() -> None:
         _column("tags", sa.Text),
         _column("synonyms", sa.Text),
     )
-    op.create_table(
-        "embedder", _key(), _column("name"), _column("dim", sa.Integer), sa.UniqueConstraint("name")
-    )
+    op.create_table("embedder", _key(), _column("name"), _column("dim", sa.Integer), sa.UniqueConstraint("name"))
     op.create_table(
         "embedding",
         _key(),
@@ -242,6 +240,4 @@ def _create_fulltext() -> None:
         "VALUES ('delete', old.sample_id, old.prompt, old.tags, old.synonyms);"
     )
     for event, body in (("insert", insert), ("delete", delete), ("update", delete + " " + insert)):
-        op.execute(
-            f"CREATE TRIGGER sample_text_{event} AFTER {event.upper()} ON sample_text BEGIN {body} END"
-        )
+        op.execute(f"CREATE TRIGGER sample_text_{event} AFTER {event.upper()} ON sample_text BEGIN {body} END")

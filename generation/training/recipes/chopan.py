@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from generation.cards import write_card
 from generation.codecs.stft_db import StftDbCodec
-from generation.corpus.nsynth import CorpusInfo, read_corpus
 from generation.models.chopan_vae import ChopANVae, vae_loss
 from generation.pipelines.chopan_sources import ChopANSettings
 from generation.training.chopan_export import TrainedClip, load_clip, own_card, write_pipeline
@@ -70,11 +69,10 @@ class ChopANTask:
         self.settings, self.device = settings, device
         self.clip: TrainedClip = load_clip(settings.clip)
         self.codec = StftDbCodec()
-        self.info: CorpusInfo = read_corpus(corpus / "train").info
         self.train = read_stft_pictures(corpus / "train", self.codec, settings.balance)
         self.valid = read_stft_pictures(corpus / "valid", self.codec)
         self.mixer = Mixer(self.train)
-        rows, columns = self.codec.n_rows, self.codec.config.n_frames
+        rows, columns = self.codec.n_rows, self.codec.config["n_frames"]
         vae = ChopANVae(rows, columns, list(settings.channels), latent_size=settings.latent_size)
         # With bf16 autocast three times as fast as float32 in the usual layout, measured on a CPU.
         self.module: nn.Module = vae.to(memory_format=torch.channels_last)
@@ -119,7 +117,7 @@ class ChopANTask:
             raise TypeError(f"a ChopANVae is needed, got {type(module).__name__}")
         size, dtype = self.settings.bank_size, self.settings.bank_dtype
         write_pipeline(folder, self.train, self.codec, self.clip, module, size, dtype)
-        write_card(folder, own_card(self.info, self.codec, self.clip))
+        write_card(folder, own_card(self.train.info, self.codec, self.clip))
 
     def _ready(self, pictures: Tensor) -> Tensor:
         return pictures.to(self.device).contiguous(memory_format=torch.channels_last)

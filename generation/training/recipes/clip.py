@@ -227,5 +227,5 @@ def _rendering(codec: StftDbCodec) -> dict[str, Any]:
     return {
         "image_mean": [_PICTURE_MEAN] * 3,
         "image_std": [_PICTURE_STD] * 3,
-        "render_size": [codec.n_rows, codec.config.n_frames],
+        "render_size": [codec.n_rows, codec.config["n_frames"]],
     }

@@ -38,9 +38,7 @@ def write_toy_library(path: Path, commercial: str = "yes") -> int:
     jobs = plan_jobs([read_prompt(text) for text in TEXTS], [settings], [1])
     link = {"part": "weights", "name": "toy", "licence": "MIT", "commercial": commercial, "attribution": None}
     with Library.open(path, create=True) as library:
-        library.add_models(
-            [ModelRecord(MODEL, "toy", "f" * 64, "toy-1", RATE_HZ, commercial, [link], {"name": MODEL})]
-        )
+        library.add_models([ModelRecord(MODEL, "toy", "f" * 64, "toy-1", RATE_HZ, commercial, [link], {"name": MODEL})])
         night = library.start_night("toy", {"target": 1})
         library.plan(night, [[job_record(job) for job in jobs]])
         (batch,) = library.pending_batches(night)
@@ -62,9 +60,7 @@ def _result(job: Job, row: int) -> ResultRecord:
     if row == len(TEXTS) - 1:
         return ResultRecord(job.key, None, clip, {"peak_dbfs": -6.0}, None, False, [REASON], *common)
     if row == len(TEXTS) - 2:
-        return ResultRecord(
-            job.key, None, None, {}, None, False, [], *common, error="RuntimeError: out of memory"
-        )
+        return ResultRecord(job.key, None, None, {}, None, False, [], *common, error="RuntimeError: out of memory")
     facts = {
         "midi_note": job.prompt.note,
         "cents": 3.0,
