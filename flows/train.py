@@ -171,7 +171,7 @@ def _record(
     return {
         "recipe": name,
         "command": shlex.join(command),
-        "corpus": asdict(read_info(corpus)),
+        "corpus": asdict(read_info(corpus / "train")),  # imported sounds say it there, rendered ones one folder up
         "parents": [_parent_facts(folder) for folder in _parent_folders(settings)],
     }
 

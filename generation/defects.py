@@ -35,18 +35,18 @@ def clipped_share(wave: np.ndarray) -> float:
     return float(runs[runs >= _FLAT_RUN].sum() / len(wave))
 
 
-def count_clicks(wave: np.ndarray, sample_rate_hz: int) -> int:
-    """How many single displaced samples or breaks the wave has.
+def find_clicks(wave: np.ndarray, sample_rate_hz: int) -> list[int]:
+    """Indices of single displaced samples and breaks of a wave, ascending.
 
-    wave: float [n], at least 20 ms, any level. The third difference takes the sound away and leaves jumps. A jump is
-    a click when nothing like it happens within 80 ms (so the pulses of a reed or a buzzing string are none), when it
-    is over within four samples, and when no louder sound begins with it.
+    wave: float [n], any level; below 20 ms nothing is found. The third difference takes the sound away and leaves
+    jumps. A jump is a click when nothing like it happens within 80 ms (so the pulses of a reed or a buzzing string
+    are none), when it is over within four samples, and when no louder sound begins with it.
     """
     jumps = np.abs(np.diff(wave, 3))
     size = max(8, round(_BLOCK_S * sample_rate_hz))
     count, reach = len(jumps) // size, round(_NEIGHBOURS_S / _BLOCK_S)
     if count < 3:
-        return 0
+        return []
     blocks = jumps[: count * size].reshape(count, size)
     largest, places = blocks.max(axis=1), blocks.argmax(axis=1) + size * np.arange(count)
     padded = np.pad(largest, reach, mode="reflect" if count > reach else "edge")
@@ -55,7 +55,20 @@ def count_clicks(wave: np.ndarray, sample_rate_hz: int) -> int:
     around[:, reach - 1 : reach + 2] = 0.0
     floor = np.sort(around, axis=1)[:, -3]
     standing_out = (largest > _STANDS_OUT * floor) & (largest >= _SMALLEST_JUMP * np.abs(wave).max(initial=0.0))
-    return sum(_is_click(wave, jumps, int(place), sample_rate_hz) for place in places[standing_out & (largest > 0)])
+    found: list[int] = []
+    for place in places[standing_out & (largest > 0)].tolist():
+        if _is_click(wave, jumps, place, sample_rate_hz) and not (found and place - found[-1] <= 2 * _WIDEST):
+            found.append(place)
+    return found
+
+
+def mended(wave: np.ndarray, clicks: list[int]) -> np.ndarray:
+    """The wave with a straight line over each click: float [n] -> float [n], for meters that a click would mislead."""
+    out = wave.copy()
+    for place in clicks:
+        left, right = max(0, place - 1), min(len(wave) - 1, place + 2 * _WIDEST)
+        out[left : right + 1] = np.linspace(wave[left], wave[right], right - left + 1)
+    return out
 
 
 def _is_click(wave: np.ndarray, jumps: np.ndarray, place: int, sample_rate_hz: int) -> bool:

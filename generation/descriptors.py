@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from generation.audio import Clip, resample
-from generation.defects import clipped_share, count_clicks
+from generation.defects import clipped_share, find_clicks, mended
 from generation.envelope import ONSET_RATE_HZ, attack_and_decay_s, count_onsets, onset_s
 from generation.pitch import SAMPLE_RATE_HZ as PITCH_RATE_HZ
 from generation.pitch import measure_pitch
@@ -88,15 +88,16 @@ def raw_facts(clip: Clip) -> RawFacts:
         peak_dbfs=peak_dbfs,
         dc_offset=float(np.max(np.abs(means)) / np.max(np.abs(channels))),
         clipped_share=max(clipped_share(channel) for channel in channels),
-        clicks=max(count_clicks(channel, clip.sample_rate_hz) for channel in centred),
+        clicks=max(len(find_clicks(channel, clip.sample_rate_hz)) for channel in centred),
         onset_s=onset_s(heard, clip.sample_rate_hz),
     )
 
 
 def sound_facts(clip: Clip) -> SoundFacts:
     """Describe a finished clip of any rate; its samples must be finite."""
-    heard = _louder(clip.samples)
     rate = clip.sample_rate_hz
+    heard = _louder(clip.samples)
+    heard = mended(heard, find_clicks(heard, rate))  # a click is as broad as an attack, and is counted elsewhere
     note, cents, confidence = _note(heard, rate)
     attack, decay = attack_and_decay_s(heard, rate)
     bandwidth, centroid = _bandwidth_and_centroid_hz(heard, rate)

@@ -66,7 +66,10 @@ def count_onsets(wave: np.ndarray) -> int:
         return 1
     rise = np.maximum(0.0, bands[_STEP:] - bands[:-_STEP]).mean(axis=1)
     frame_s = _FRAME_HOP / ONSET_RATE_HZ
-    counted = (np.arange(len(rise)) >= _FIRST_S / frame_s) & (total[_STEP:] - total.max() > _STILL_LOUD_DB)
+    # A sound that is cut off splashes over all bands in the frames that reach past its end.
+    whole = np.arange(_STEP, len(total)) * _FRAME_HOP + _FRAME // 2 <= len(wave)
+    later = np.arange(len(rise)) >= _FIRST_S / frame_s
+    counted = later & whole & (total[_STEP:] - total.max() > _STILL_LOUD_DB)
     starts = np.flatnonzero(counted & (rise > _RISE_DB))
     if len(starts) == 0:
         return 1

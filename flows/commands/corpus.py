@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands.options import JsonOption, answer
 
+if TYPE_CHECKING:
+    from generation.corpus.importer import ImportReport
+
+_LEFT_OUT_SHOWN = 10
 app = typer.Typer(help="Notes to learn from, in NSynth's format.", no_args_is_help=True)
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist.", show_default=False)]
@@ -52,6 +58,30 @@ def render(
     )
 
 
+@app.command("import")
+def import_sounds(
+    folder: Annotated[Path, typer.Argument(help="Folder of one-shots, with manifest.csv or telling names.")],
+    out: OutOption,
+    licence: Annotated[
+        str, typer.Option("--licence", help="SPDX name of the sounds' licence, or own work.", show_default=False)
+    ],
+    attribution: Annotated[str, typer.Option("--attribution", help="Whom to name as their maker.", show_default=False)],
+    name: Annotated[str | None, typer.Option("--name", help="Name of the corpus [that of the folder].")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Where the sounds come from.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a corpus of your own one-shots."""
+    from flows.progress import progress
+    from generation.corpus.importer import import_folder
+
+    with progress("sounds") as bar:
+        report = import_folder(
+            folder, out, licence=licence, attribution=attribution, name=name, url=url, progress=bar.show
+        )
+    content = {**asdict(report), "out": str(report.out)}
+    answer(content, as_json, "\n".join(_import_lines(report)))
+
+
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder with examples.json and audio/.")],
@@ -78,6 +108,19 @@ def check(
         "licence": corpus.info.licence,
     }
     answer(content, as_json, "\n".join(lines))
+
+
+def _import_lines(report: ImportReport) -> Iterator[str]:
+    """What was made, in one line, then the first sounds left out and why."""
+    yield (
+        f"{report.out}: {report.notes} notes of {report.instruments} instruments, "
+        f"{report.pitches_measured} pitches measured, {len(report.left_out)} left out"
+    )
+    for item in report.left_out[:_LEFT_OUT_SHOWN]:
+        yield f"  left out, {item.file}: {item.reason}"
+    more = len(report.left_out) - _LEFT_OUT_SHOWN
+    if more > 0:
+        yield f"  and {more} more; --json and corpus.json name them all"
 
 
 def _command() -> str:

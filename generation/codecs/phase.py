@@ -26,16 +26,20 @@ def griffin_lim(
     *,
     hop_length: int,
     length: int,
+    win_length: int | None = None,
+    pad_mode: str = "constant",
     iterations: int = 64,
     momentum: float = 0.99,
 ) -> Tensor:
     """Sound whose spectrogram comes close to `magnitude`.
 
     Args:
-        magnitude: float32 [batch, n_fft / 2 + 1, columns], amplitudes, at least 0.
+        magnitude: float [batch, n_fft / 2 + 1, columns], amplitudes, at least 0.
         initial_phase: float32 of the same shape, radians.
         hop_length: samples between two columns.
-        length: samples of each sound.
+        length: samples of each sound; columns must equal 1 + length // hop_length.
+        win_length: samples of the Hann window, padded with zeros to n_fft; None for n_fft.
+        pad_mode: what torch.stft sees beyond both ends: "constant" (zeros) or "reflect".
         iterations: rounds of inverse and forward transform.
         momentum: acceleration of the 2013 paper; 0 is the algorithm of 1984.
 
@@ -44,14 +48,17 @@ def griffin_lim(
         otherwise grow through the rounds.
     """
     n_fft = 2 * (magnitude.shape[1] - 1)
-    window = torch.hann_window(n_fft, dtype=torch.float64, device=magnitude.device)
+    win_length = win_length or n_fft
+    window = torch.hann_window(win_length, dtype=torch.float64, device=magnitude.device)
     target = magnitude.double()
 
     def to_wave(spectrum: Tensor) -> Tensor:
-        return torch.istft(spectrum, n_fft, hop_length, window=window, center=True, length=length)
+        return torch.istft(spectrum, n_fft, hop_length, win_length, window=window, center=True, length=length)
 
     def to_spectrum(wave: Tensor) -> Tensor:
-        return torch.stft(wave, n_fft, hop_length, window=window, center=True, pad_mode="constant", return_complex=True)
+        return torch.stft(
+            wave, n_fft, hop_length, win_length, window=window, center=True, pad_mode=pad_mode, return_complex=True
+        )
 
     phasor = torch.polar(torch.ones_like(target), initial_phase.to(target))
     previous = torch.zeros_like(phasor)

@@ -13,7 +13,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin  # base name mu
 from torch import Tensor
 
 from generation.codecs.phase import griffin_lim
-from generation.errors import AudioError
+from generation.codecs.waves import fit_waves
 
 # librosa.amplitude_to_db: amplitudes below 1e-5 count as 1e-5 (-100 dB).
 _SMALLEST_AMPLITUDE = 1e-5
@@ -64,12 +64,7 @@ class StftDbCodec(SchedulerMixin, ConfigMixin):
         Raises:
             AudioError: the sound is empty, not two-dimensional or holds NaN or infinity.
         """
-        if waves.ndim != 2 or waves.shape[1] == 0:
-            raise AudioError(f"a sound of shape {tuple(waves.shape)} came; [batch, samples] is needed")
-        if not bool(torch.isfinite(waves).all()):
-            raise AudioError("the sound holds NaN or infinity; repair or leave out the recording")
-        waves = waves[:, : self.n_samples].float()
-        return torch.nn.functional.pad(waves, (0, self.n_samples - waves.shape[1]))
+        return fit_waves(waves, self.n_samples)
 
     def magnitude_db(self, waves: Tensor) -> Tensor:
         """float32 [batch, samples] -> dB re 1.0, [batch, rows, columns], at most `top_db` deep.

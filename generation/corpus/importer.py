@@ -36,6 +36,8 @@ MINIMAL_PITCH_CONFIDENCE = 0.5
 _HEAD_S = 0.002
 """Kept before the onset, so that the attack stays whole."""
 _FADE_S = 0.01
+_CANCELLED_SHARE = 0.1
+"""Of the louder channel's energy; a sound in one channel alone keeps a quarter of it in the mean."""
 _VELOCITY = 127
 """NSynth's velocity of sounds that do not vary with it."""
 _SOUND_ENDINGS = frozenset(".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .caf .w64 .m4a .aac .wma".split())
@@ -86,8 +88,8 @@ def import_folder(
 
     `licence` (an SPDX name or "all rights reserved") and `attribution` (whom to name) are kept in corpus.json, with
     every file left out and its reason. progress(done, total) is called after each file.
-    Raises CorpusError, and leaves nothing behind, for a folder without sounds, a bad manifest, an `out` that exists,
-    no licence or attribution, no placeable sound, a disk that refuses.
+    Raises CorpusError, and leaves no corpus behind, whole or half, for a folder without sounds, a bad manifest, an
+    `out` that exists, no licence or attribution, no placeable sound, a disk that refuses.
     """
     folder, out = Path(folder), Path(out)
     _check(folder, out, licence, attribution)
@@ -96,6 +98,7 @@ def import_folder(
     if not files:
         raise CorpusError(f"{folder}: holds no sound file; WAV, FLAC, OGG, MP3 or AIFF is needed")
     partial = out.with_name(f".{out.name}.partial")
+    about = {"name": name or folder.resolve().name, "licence": licence, "attribution": attribution, "url": url}
     try:
         # What a killed import left behind.
         shutil.rmtree(partial, ignore_errors=True)
@@ -106,15 +109,16 @@ def import_folder(
                 place = _place(folder, file, rows)
                 _add(notes, file, place, *_prepare(folder / file, place))
             except NotPlacedError as error:
-                left_out.append(LeftOut(file.as_posix(), str(error)))
+                left_out.append(LeftOut(_text(file.as_posix()), str(error)))
             if progress:
                 progress(done, len(files))
         report = _report(out, notes, left_out)
-        about = {"name": name or folder.resolve().name, "licence": licence, "attribution": attribution, "url": url}
         _write_texts(partial, notes, {**about, **_facts(report)})
         os.replace(partial, out)
-    except OSError as error:
-        raise CorpusError(f"{out}: cannot be written ({error.strerror or error})") from error
+    except (OSError, AudioError) as error:
+        # What could not be read is listed above: here the disk refuses.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        raise CorpusError(f"{out}: cannot be written ({getattr(cause, 'strerror', None) or error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return report
@@ -142,6 +146,11 @@ def _sound_files(folder: Path) -> list[PurePosixPath]:
     return sorted(found)
 
 
+def _text(name: str) -> str:
+    """Return a file's name as text that can be printed: old archives hold names that are not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def _unmatched(rows: dict[str, Any] | None, files: list[PurePosixPath]) -> list[LeftOut]:
     """Rows of the manifest whose file is not there."""
     present = {file.as_posix() for file in files}
@@ -165,7 +174,7 @@ def _prepare(path: Path, place: Place) -> tuple[Clip, int, bool]:
         clip = read_clip(path)
     except AudioError as error:
         raise NotPlacedError(str(error).removeprefix(f"{path}: ")) from error
-    clip = resample(Clip(np.atleast_2d(clip.mono()).copy(), clip.sample_rate_hz), SAMPLE_RATE_HZ)
+    clip = resample(_to_mono(clip), SAMPLE_RATE_HZ)
     facts = raw_facts(clip)
     if facts.silent:
         raise NotPlacedError("is silent")
@@ -182,9 +191,22 @@ def _prepare(path: Path, place: Place) -> tuple[Clip, int, bool]:
     return Clip(padded.astype(np.float32), SAMPLE_RATE_HZ), pitch, place.pitch is None
 
 
+def _to_mono(clip: Clip) -> Clip:
+    """Mean of the channels, or the louder channel where they are out of phase and cancel each other."""
+    channels = clip.samples.astype(np.float64)
+    energies = np.sum(channels**2, axis=1)
+    if np.sum(channels.mean(axis=0) ** 2) < _CANCELLED_SHARE * energies.max():
+        return Clip(clip.samples[[int(energies.argmax())]], clip.sample_rate_hz)
+    return Clip(clip.mono()[None].copy(), clip.sample_rate_hz)
+
+
 def _check_length(path: Path) -> None:
+    if not path.is_file():
+        return  # read_clip says so; opening a named pipe would wait for ever
     try:
-        duration_s = soundfile.info(str(path)).duration
+        # A stream, since soundfile takes no name that is not UTF-8.
+        with path.open("rb") as stream, soundfile.SoundFile(stream) as file:
+            duration_s = file.frames / file.samplerate
     except (soundfile.LibsndfileError, OSError):
         return  # read_clip says what is wrong with the file
     if duration_s > LONGEST_S:
@@ -206,7 +228,7 @@ def _add(notes: _Notes, file: PurePosixPath, place: Place, clip: Clip, pitch: in
     """Write one sound and its entry; a sound that is there already is not written again."""
     digest = hashlib.sha256(clip.samples.tobytes()).hexdigest()
     if digest in notes.sounds:
-        raise NotPlacedError(f"is the same sound as {notes.sounds[digest]}")
+        raise NotPlacedError(f"is the same sound as {_text(notes.sounds[digest])}")
     instrument = _instrument(notes, place)
     note_str = _free_name(notes, f"{instrument}-{pitch:03d}-{_VELOCITY:03d}")
     write_clip(notes.folder / "audio" / f"{note_str}.wav", clip)
@@ -278,4 +300,5 @@ def _facts(report: ImportReport) -> dict[str, Any]:
 
 def _write_texts(folder: Path, notes: _Notes, about: dict[str, Any]) -> None:
     for file, content in (("examples.json", dict(sorted(notes.entries.items()))), (INFO_FILE, about)):
-        write_bytes(folder / file, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8"))
+        # "replace": names of old archives, see _text.
+        write_bytes(folder / file, json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "replace"))

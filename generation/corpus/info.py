@@ -21,12 +21,17 @@ class CorpusInfo:
     url: str | None = None
 
 
+def info_path(folder: Path) -> Path | None:
+    """The corpus.json of a corpus folder or of the folder above it; None for one that nightcrate did not make."""
+    return next((place / INFO_FILE for place in (folder, folder.parent) if (place / INFO_FILE).is_file()), None)
+
+
 def read_info(folder: Path) -> CorpusInfo:
     """Read corpus.json of a corpus folder or of the folder above it; without one, only the folder's name.
 
     Raises CorpusError when the file is no JSON object or its name, licence, attribution or url is no text.
     """
-    path = next((place / INFO_FILE for place in (folder, folder.parent) if (place / INFO_FILE).is_file()), None)
+    path = info_path(folder)
     if path is None:
         return CorpusInfo(folder.resolve().name)
     try:

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from generation.audio import file_sha256
-from generation.corpus.info import CorpusInfo, read_info
+from generation.corpus.info import CorpusInfo, info_path, read_info
 from generation.errors import CorpusError
 from generation.prompts.vocabulary import FAMILIES, HIGHEST_NOTE, LOWEST_NOTE, QUALITIES, SOURCES, in_order
 
@@ -78,10 +78,11 @@ def read_corpus(folder: str | os.PathLike[str]) -> Corpus:
     notes = _read_examples(folder)
     if not notes:
         raise CorpusError(f"{folder / 'examples.json'}: holds no note; render or download the corpus again")
+    is_nsynth = info_path(folder) is None  # other corpora number their instruments alike, without its defects
     dropped: Counter[str] = Counter()
     usable = []
     for note in notes:
-        reason = _defect(note)
+        reason = _defect(note, is_nsynth)
         if reason:
             dropped[reason] += 1
         else:
@@ -208,11 +209,11 @@ def _qualities(value: Any, words: dict[tuple[str, ...], tuple[str, ...]]) -> tup
     return words[key]
 
 
-def _defect(note: Note) -> str | None:
+def _defect(note: Note, is_nsynth: bool) -> str | None:
     """Return why a note is known to be useless without hearing it."""
     if not LOWEST_NOTE <= note.pitch <= HIGHEST_NOTE:
         return OUTSIDE_RANGE
-    return NOISE if _NOISE_FROM <= note.note_str <= _NOISE_TO else None
+    return NOISE if is_nsynth and _NOISE_FROM <= note.note_str <= _NOISE_TO else None
 
 
 def _check_audio(folder: Path, notes: list[Note]) -> None:

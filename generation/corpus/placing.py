@@ -30,7 +30,12 @@ from generation.prompts.vocabulary import (
 MANIFEST = "manifest.csv"
 _NEEDED_COLUMNS = ("file", "family", "source")
 _NOTE = re.compile(r"[a-g][#b]?-?\d")
-_TAKE = re.compile(r"\d+|v\d+|vel\d+|rr\d+|take\d+")
+# Names are split before digits, so that "take2" arrives as "take" and "2".
+_TAKE = re.compile(r"(?:v|vel|rr|take)?\d*")
+_DRUMS = frozenset(
+    "kick,kick drum,bass drum,snare,snare drum,hi hat,hihat,hat,clap,tom,cymbal,crash,drum,shaker,tambourine,"
+    "woodblock,bongo,conga".split(",")
+)
 
 
 class NotPlacedError(Exception):
@@ -65,7 +70,7 @@ def read_manifest(folder: Path) -> dict[str, Mapping[str, str]] | None:
     rows: dict[str, Mapping[str, str]] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, skipinitialspace=True)
             missing = [name for name in _NEEDED_COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise CorpusError(
@@ -73,10 +78,16 @@ def read_manifest(folder: Path) -> dict[str, Mapping[str, str]] | None:
                     "its first line names file, family, source, instrument, midi_pitch, qualities"
                 )
             for row in reader:
-                file = PurePosixPath((row["file"] or "").replace("\\", "/")).as_posix()
+                # A short line leaves its last columns None, a long one collects the rest under None.
+                words = {name: (row[name] or "").strip() for name in reader.fieldnames or ()}
+                if not any(words.values()):
+                    continue  # spreadsheets end in lines of commas alone
+                if not words["file"]:
+                    raise CorpusError(f"{path}, line {reader.line_num}: names no file; fill in the column file")
+                file = PurePosixPath(words["file"].replace("\\", "/")).as_posix()
                 if file in rows:
                     raise CorpusError(f"{path}, line {reader.line_num}: {file} stands twice; name it once")
-                rows[file] = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str)}
+                rows[file] = {**words, "file": file}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{path}: cannot be read as UTF-8 CSV ({error}); export it again") from error
     return rows
@@ -90,14 +101,14 @@ def place_by_row(row: Mapping[str, str]) -> Place:
     family = _word("family", row["family"], FAMILIES)
     source = _word("source", row["source"], SOURCES)
     qualities = [word for word in re.split(r"[;,|\s]+", row.get("qualities", "")) if word]
-    stem = PurePosixPath(row["file"]).stem
+    file = PurePosixPath(row["file"])
     asked = row.get("midi_pitch", "")
-    kit = row.get("instrument", "") or _kit([stem])
+    kit = row.get("instrument", "") or _kit([*file.parent.parts, file.stem])
     return Place(
         source=source,
         family=family,
         qualities=_consistent([_word("quality", word, QUALITIES) for word in qualities]),
-        pitch=_in_range(_midi(asked) if asked else understand(_spaced(stem)).note),
+        pitch=_in_range(_midi(asked) if asked else understand(_spaced(file.stem)).note),
         kit=kit,
         instrument_name=_instrument(understand(_spaced(kit)), family),
     )
@@ -132,6 +143,9 @@ def place_by_names(folder: Path, file: PurePosixPath) -> Place:
 
 def _family(told: list[Understood]) -> str:
     for said in reversed(told):
+        drum = next((word for word in said.words_used if word.removesuffix("s") in _DRUMS), None)
+        if drum:  # "808 kick" means the machine, not its bass
+            raise NotPlacedError(f"its name says {drum}, which belongs to no family of NSynth; say one in {MANIFEST}")
         if said.family:
             return said.family
         if said.families:

@@ -5,7 +5,8 @@
     OUT/corpus.json                                    what it was made of, under which licences, by which command
 
 NSynth's recipe (Engel et al. 2017, section 4): 16 kHz mono, the note held 3 s and released for 1 s, five velocities.
-Everything random is seeded by names, so the same SoundFonts give the same corpus byte for byte.
+A note's pitch is the one that sounds (see sounding.py). Everything random is seeded by names, so the same SoundFonts
+give the same corpus byte for byte.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ from generation.audio import file_sha256
 from generation.corpus import effects, qualities
 from generation.corpus.programs import HELD_OUT, PROGRAMS, Program
 from generation.corpus.soundfont import RENDER_RATE_HZ, SoundFontPlayer, soundfont_info
+from generation.corpus.sounding import octave_offset_semitones
 from generation.corpus.voices import VOICE_CELLS, Tone, VoiceCell
 from generation.errors import CorpusError
-from generation.prompts.vocabulary import CELLS, FAMILIES, QUALITIES, SOURCES
+from generation.prompts.vocabulary import CELLS, FAMILIES, HIGHEST_NOTE, LOWEST_NOTE, QUALITIES, SOURCES
 
 SAMPLE_RATE_HZ = 16_000
 VELOCITIES = (25, 50, 75, 100, 127)
 PEAK = 0.75
 HELD_OUT_VOICES = 2  # the last two instruments of each of our own voice cells
 _SILENT = 10 ** (-50 / 20)
+_PROBES, _PROBE_VELOCITY = 7, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,35 +162,50 @@ def dry_note(instrument: Instrument, player: SoundFontPlayer | None, pitch: int,
 def render_instrument(
     instrument: Instrument, notes: int, folder: Path, players: dict[str, SoundFontPlayer]
 ) -> tuple[dict, int]:
-    """Render all notes of one instrument into folder/audio; returns its examples and how many were silent."""
+    """Render all notes of one instrument into folder/audio; returns its examples and how many were silent.
+
+    Keys whose sound lies outside NSynth's range (see sounding.py) are left out.
+    """
     player = players.get(instrument.soundfont) if instrument.soundfont else None
     if instrument.soundfont and player is None:
         player = players[instrument.soundfont] = SoundFontPlayer(Path(instrument.soundfont))
-    rendered: list[tuple[int, int, np.ndarray, tuple[str, ...]]] = []
-    silent = 0
-    for pitch, velocity in pitches(instrument, notes):
-        rng = seeded("push", instrument.seed_name, pitch, velocity)
-        wave = dry_note(instrument, player, pitch, velocity)
-        if float(np.max(np.abs(wave), initial=0.0)) < _SILENT:
-            silent += 1
-            continue
-        pushes = qualities.choose(rng)
-        second = None
-        if "multiphonic" in pushes:
-            up = int(rng.choice([5, 7, 12 + 7, 4]))
-            second = dry_note(instrument, player, min(pitch + up, 108) if pitch + up <= 108 else pitch - 5, velocity)
-        wave = qualities.apply(wave, pushes, second, SAMPLE_RATE_HZ, rng)
-        rendered.append((pitch, velocity, wave, pushes))
-    loudest = max((float(np.max(np.abs(w), initial=0.0)) for _, _, w, _ in rendered), default=1.0)
+    offset = _octave_offset(instrument, player)
+    keys = [pair for pair in pitches(instrument, notes) if LOWEST_NOTE <= pair[0] + offset <= HIGHEST_NOTE]
+    rendered = [(*pair, *_pushed_note(instrument, player, *pair)) for pair in keys]
+    sounding = [one for one in rendered if one[2] is not None]
+    loudest = max((float(np.max(np.abs(wave), initial=0.0)) for _, _, wave, _ in sounding), default=1.0)
     examples = {}
     nature = instrument.program.nature if instrument.program else ()
-    for pitch, velocity, wave, pushes in rendered:
+    for key, velocity, wave, pushes in sounding:
         out = (wave * (PEAK / loudest)).astype(np.float32)
-        label = f"{instrument.instrument_str}-{pitch:03d}-{velocity:03d}"
+        label = f"{instrument.instrument_str}-{key + offset:03d}-{velocity:03d}"
         held = qualities.words(qualities.measure(out, SAMPLE_RATE_HZ), pushes, nature)
         soundfile.write(str(folder / "audio" / f"{label}.wav"), out, SAMPLE_RATE_HZ, subtype="PCM_16")
-        examples[label] = _example(instrument, label, pitch, velocity, held)
-    return examples, silent
+        examples[label] = _example(instrument, label, key + offset, velocity, held)
+    return examples, len(rendered) - len(sounding)
+
+
+def _octave_offset(instrument: Instrument, player: SoundFontPlayer | None) -> int:
+    """Measure on keys that do not depend on how many notes are rendered."""
+    low, high = instrument.span
+    keys = [round(key) for key in np.linspace(low, high, _PROBES + 2)[1:-1]]
+    return octave_offset_semitones(keys, [dry_note(instrument, player, key, _PROBE_VELOCITY) for key in keys])
+
+
+def _pushed_note(
+    instrument: Instrument, player: SoundFontPlayer | None, key: int, velocity: int
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """One note with its pushes applied, and which they are; None for a key that gives no sound."""
+    rng = seeded("push", instrument.seed_name, key, velocity)
+    wave = dry_note(instrument, player, key, velocity)
+    if float(np.max(np.abs(wave), initial=0.0)) < _SILENT:
+        return None, ()
+    pushes = qualities.choose(rng)
+    second = None
+    if "multiphonic" in pushes:
+        up = int(rng.choice([5, 7, 12 + 7, 4]))
+        second = dry_note(instrument, player, key + up if key + up <= HIGHEST_NOTE else key - 5, velocity)
+    return qualities.apply(wave, pushes, second, SAMPLE_RATE_HZ, rng), pushes
 
 
 def _example(instrument: Instrument, note_str: str, pitch: int, velocity: int, held: tuple[str, ...]) -> dict:

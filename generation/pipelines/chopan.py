@@ -274,7 +274,7 @@ def load(folder: Path, card: ModelCard, device: str) -> ChopANModel:
     """
     if not (folder / "model_index.json").is_file():
         raise CardError(f"{folder}: no ChopAN pipeline is here; make one with 'nightcrate train chopan'")
-    pipeline = ChopANPipeline.from_pretrained(folder, local_files_only=True).to(device)
+    pipeline = ChopANPipeline.from_pretrained(folder, local_files_only=True, dtype=torch.float32).to(device)
     rate = pipeline.codec.config["sample_rate_hz"]
     if rate != card.sample_rate_hz:
         raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")

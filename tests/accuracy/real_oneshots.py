@@ -20,21 +20,38 @@ class OneShot:
     path: Path
     family: str
     midi_pitch: int
+    qualities: tuple[str, ...]
+    agreed: bool
+    """A second meter heard the labelled pitch too; some labels are an octave off (organ stops, wavetables)."""
 
     def clip(self) -> Clip:
         """The sound itself."""
         return read_clip(self.path)
 
 
+def every_oneshot(folder: Path) -> list[OneShot]:
+    """All one-shots, the rendered wavetables too."""
+    return [_oneshot(folder, row) for row in _rows(folder)]
+
+
 def recorded(folder: Path, half: str) -> list[OneShot]:
     """The recordings (no rendered rows) of half "development" or "once", by the hash of their file name."""
     wanted = {"development": 0, "once": 1}[half]
+    return [
+        _oneshot(folder, row)
+        for row in _rows(folder)
+        if not row["rendered"] and int(hashlib.sha256(row["file"].encode()).hexdigest(), 16) % 2 == wanted
+    ]
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        return [
-            OneShot(folder / row["file"], row["family"], int(row["midi_pitch"]))
-            for row in csv.DictReader(file)
-            if not row["rendered"] and int(hashlib.sha256(row["file"].encode()).hexdigest(), 16) % 2 == wanted
-        ]
+        return list(csv.DictReader(file))
+
+
+def _oneshot(folder: Path, row: dict[str, str]) -> OneShot:
+    qualities = tuple(row["qualities"].replace(";", " ").split())
+    return OneShot(folder / row["file"], row["family"], int(row["midi_pitch"]), qualities, row["pitch_agrees"] == "1")
 
 
 def macro(hits: np.ndarray, families: Sequence[str]) -> tuple[float, float]:

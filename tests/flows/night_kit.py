@@ -10,7 +10,7 @@ from pathlib import Path
 from generation.cards import LicenceLink, ModelCard, Weights, write_card
 from tests.generation.toy_chopan import toy_pipeline
 
-EMBEDDER = "transformers:/tmp/fx/toyclap/run/model"
+EMBEDDER = "starter"
 ROOT = Path(__file__).resolve().parents[2]
 
 

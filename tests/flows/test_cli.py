@@ -63,7 +63,7 @@ def test_the_commands_are_those_of_the_house():
     assert sorted(typer.main.get_command(app).commands) == sorted(COMMANDS)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "corpus render", "corpus check"])
+@pytest.mark.parametrize("command", [*COMMANDS, "corpus render", "corpus import", "corpus check"])
 def test_every_command_and_every_option_has_help(capsys, command):
     code, out, _ = run(capsys, *command.split(), "--help")
     assert code == 0
@@ -357,6 +357,56 @@ def test_a_corpus_is_checked(capsys, tmp_path):
     told = json.loads(out)
     assert (told["notes"], told["instruments"], told["licence"]) == (12, 4, "CC0-1.0")
     assert told["cells"]["synthetic bass"] == 3
+
+
+def one_shots(folder: Path, unnamed: int) -> Path:
+    """Two named basses and some sounds that nothing places."""
+    folder.mkdir()
+    for number, name in enumerate(["808 bass C1", "808 bass E1", *(f"take {n:02d}" for n in range(unnamed))]):
+        soundfile.write(folder / f"{name}.wav", tone(40 + number).samples[0], 16_000)
+    return folder
+
+
+def test_a_folder_of_one_shots_is_imported_and_what_is_left_out_is_told(capsys, tmp_path):
+    sounds, out_folder = one_shots(tmp_path / "sounds", unnamed=12), tmp_path / "mine" / "train"
+    terms = ("--licence", "CC0-1.0", "--attribution", "Ana Ruiz", "--name", "mine", "--url", "https://example.org")
+    code, out, err = run(capsys, "corpus", "import", sounds, "--out", out_folder, *terms)
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0] == f"{out_folder}: 2 notes of 1 instruments, 0 pitches measured, 12 left out"
+    assert lines[1].startswith("  left out, take 00.wav: its names say no instrument family")
+    assert lines[10].startswith("  left out, take 09.wav: ")
+    assert lines[11:] == ["  and 2 more; --json and corpus.json name them all"]
+    _, out, _ = run(capsys, "corpus", "check", out_folder, "--json")
+    told = json.loads(out)
+    assert (told["notes"], told["cells"], told["licence"]) == (2, {"synthetic bass": 2}, "CC0-1.0")
+    info = json.loads((out_folder / "corpus.json").read_text())
+    assert (info["name"], info["attribution"], info["url"]) == ("mine", "Ana Ruiz", "https://example.org")
+
+
+def test_an_import_answers_machines_with_everything(capsys, tmp_path):
+    sounds, out_folder = one_shots(tmp_path / "sounds", unnamed=12), tmp_path / "corpus"
+    terms = ("--licence", "own work", "--attribution", "Ana Ruiz")
+    _, out, _ = run(capsys, "corpus", "import", sounds, "--out", out_folder, *terms, "--json")
+    told = json.loads(out)
+    assert len(told.pop("left_out")) == 12
+    assert told == {
+        "out": str(out_folder),
+        "notes": 2,
+        "instruments": 1,
+        "pitches_measured": 0,
+        "cells": {"synthetic bass": 2},
+    }
+
+
+def test_an_import_that_cannot_be_is_refused(capsys, tmp_path):
+    sounds, terms = one_shots(tmp_path / "sounds", unnamed=0), ("--licence", "CC0-1.0", "--attribution", "Ana Ruiz")
+    line = ("corpus", "import", sounds, "--out", tmp_path / "corpus")
+    assert run(capsys, *line)[0] == 2
+    assert "no licence given" in refused(capsys, *line, "--licence", " ", "--attribution", "Ana Ruiz")
+    assert "already exists" in refused(capsys, "corpus", "import", sounds, "--out", sounds, *terms)
+    assert "is no folder" in refused(capsys, "corpus", "import", tmp_path / "none", "--out", tmp_path / "x", *terms)
+    assert not (tmp_path / "corpus").exists()
 
 
 def test_nothing_is_written_to_stderr_where_nobody_watches(library):

@@ -112,6 +112,12 @@ def test_known_defects_are_left_out_and_counted(tmp_path: Path) -> None:
     assert corpus.dropped == {OUTSIDE_RANGE: 2, NOISE: 3, SAME_SOUND_OTHER_PITCH: 2, SAME_SOUND_AGAIN: 2}
 
 
+def test_nsynths_noise_is_not_looked_for_in_a_corpus_of_ones_own(tmp_path: Path) -> None:
+    folder = write(tmp_path / "c", entry("brass_acoustic_046-084-025"), entry("brass_acoustic_046-060-025"))
+    (folder / "corpus.json").write_text('{"name": "mine"}', "utf-8")
+    assert len(read_corpus(folder).notes) == 2
+
+
 def _without(field: str) -> Callable[[dict[str, Any]], Any]:
     return lambda rows: {k: {f: v for f, v in row.items() if f != field} for k, row in rows.items()}
 

