@@ -29,7 +29,13 @@ __all__ = [
 ]
 
 # Technique -> the module that has load(folder, card, device) -> Technique and TECHNIQUE_VERSION.
-_TECHNIQUES = {"chopan": "generation.pipelines.chopan"}
+_TECHNIQUES = {
+    "chopan": "generation.pipelines.chopan",
+    "audio-diffusion": "generation.pipelines.audio_diffusion",
+    "audio-latent-diffusion": "generation.pipelines.audio_diffusion",
+    "riffusion": "generation.pipelines.riffusion",
+    "tango": "generation.pipelines.tango",
+}
 
 # What a folder of weights holds besides weights: how it came to be, which changes no sound.
 _RECORDS = frozenset({CARD_FILE, "training.json", "losses.csv", "README.md"})

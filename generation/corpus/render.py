@@ -11,14 +11,11 @@ give the same corpus byte for byte.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,111 +25,17 @@ import soxr
 
 from generation.audio import file_sha256
 from generation.corpus import effects, qualities
-from generation.corpus.programs import HELD_OUT, PROGRAMS, Program
+from generation.corpus.roster import Instrument, instruments, pitches, seeded
 from generation.corpus.soundfont import RENDER_RATE_HZ, SoundFontPlayer, soundfont_info
 from generation.corpus.sounding import octave_offset_semitones
-from generation.corpus.voices import VOICE_CELLS, Tone, VoiceCell
+from generation.corpus.voices import VOICE_CELLS, Tone
 from generation.errors import CorpusError
 from generation.prompts.vocabulary import CELLS, FAMILIES, HIGHEST_NOTE, LOWEST_NOTE, QUALITIES, SOURCES
 
 SAMPLE_RATE_HZ = 16_000
-VELOCITIES = (25, 50, 75, 100, 127)
 PEAK = 0.75
-HELD_OUT_VOICES = 2  # the last two instruments of each of our own voice cells
 _SILENT = 10 ** (-50 / 20)
 _PROBES, _PROBE_VELOCITY = 7, 100
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """One instrument to render: a row of the program table in one SoundFont, or one of our voices."""
-
-    instrument_str: str
-    name: str
-    split: str
-    program: Program | None
-    soundfont: str | None
-    cell: int | None
-    seed_name: str
-
-    @property
-    def source(self) -> str:
-        """NSynth source."""
-        return self.program.source if self.program else VOICE_CELLS[self.cell or 0].source
-
-    @property
-    def family(self) -> str:
-        """NSynth family."""
-        return self.program.family if self.program else VOICE_CELLS[self.cell or 0].family
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Lowest and highest MIDI note."""
-        row: Program | VoiceCell = self.program or VOICE_CELLS[self.cell or 0]
-        return row.low, row.high
-
-
-def seeded(*parts: object) -> np.random.Generator:
-    """A generator that depends on nothing but the names given."""
-    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
-
-
-def instruments(soundfonts: Sequence[Path]) -> list[Instrument]:
-    """All instruments that the SoundFonts and our voices give, numbered within their cell as NSynth does."""
-    found = [one for path in soundfonts for one in _soundfont_instruments(path)] + _voice_instruments()
-    numbers: Counter[tuple[str, str]] = Counter()
-    labelled = []
-    for one in found:
-        cell = (one.family, one.source)
-        labelled.append(replace(one, instrument_str=f"{one.family}_{one.source}_{numbers[cell]:03d}"))
-        numbers[cell] += 1
-    return labelled
-
-
-def _soundfont_instruments(path: Path) -> list[Instrument]:
-    """The rows of the program table that this SoundFont holds, not yet numbered."""
-    player = SoundFontPlayer(path)
-    try:
-        present = [row for row in PROGRAMS if player.has(row.bank, row.preset)]
-    finally:
-        player.close()
-    return [
-        Instrument(
-            "", row.name, "valid" if (row.bank, row.preset) in HELD_OUT else "train",
-            row, str(path), None, f"{path.name}:{row.identity}",
-        )
-        for row in present
-    ]  # fmt: skip
-
-
-def _voice_instruments() -> list[Instrument]:
-    """Our own voices, not yet numbered."""
-    return [
-        Instrument(
-            "", cell.name, "valid" if number >= cell.count - HELD_OUT_VOICES else "train",
-            None, None, index, f"voice:{cell.source}:{cell.family}:{number}",
-        )
-        for index, cell in enumerate(VOICE_CELLS)
-        for number in range(cell.count)
-    ]  # fmt: skip
-
-
-def pitches(instrument: Instrument, count: int) -> list[tuple[int, int]]:
-    """`count` distinct (pitch, velocity) pairs spread evenly over the instrument's range."""
-    rng = seeded("pitches", instrument.seed_name)
-    low, high = instrument.span
-    grid = np.linspace(low, high, count) + rng.uniform(-0.5, 0.5, count)
-    out: list[tuple[int, int]] = []
-    for pitch in np.clip(np.round(grid), low, high).astype(int):
-        pair = (int(pitch), int(rng.choice(VELOCITIES, p=[0.08, 0.14, 0.22, 0.28, 0.28])))
-        while pair in out:
-            pair = (int(pitch), VELOCITIES[(VELOCITIES.index(pair[1]) + 1) % 5])
-            if sum(p == pair[0] for p, _ in out) == len(VELOCITIES):
-                break
-        if pair not in out:
-            out.append(pair)
-    return out
 
 
 def dry_note(instrument: Instrument, player: SoundFontPlayer | None, pitch: int, velocity: int) -> np.ndarray:
@@ -171,18 +74,17 @@ def render_instrument(
         player = players[instrument.soundfont] = SoundFontPlayer(Path(instrument.soundfont))
     offset = _octave_offset(instrument, player)
     keys = [pair for pair in pitches(instrument, notes) if LOWEST_NOTE <= pair[0] + offset <= HIGHEST_NOTE]
-    rendered = [(*pair, *_pushed_note(instrument, player, *pair)) for pair in keys]
-    sounding = [one for one in rendered if one[2] is not None]
-    loudest = max((float(np.max(np.abs(wave), initial=0.0)) for _, _, wave, _ in sounding), default=1.0)
+    rendered = {pair: found for pair in keys if (found := _pushed_note(instrument, player, *pair)) is not None}
+    loudest = max((float(np.max(np.abs(wave), initial=0.0)) for wave, _ in rendered.values()), default=1.0)
     examples = {}
     nature = instrument.program.nature if instrument.program else ()
-    for key, velocity, wave, pushes in sounding:
+    for (key, velocity), (wave, pushes) in rendered.items():
         out = (wave * (PEAK / loudest)).astype(np.float32)
         label = f"{instrument.instrument_str}-{key + offset:03d}-{velocity:03d}"
         held = qualities.words(qualities.measure(out, SAMPLE_RATE_HZ), pushes, nature)
         soundfile.write(str(folder / "audio" / f"{label}.wav"), out, SAMPLE_RATE_HZ, subtype="PCM_16")
         examples[label] = _example(instrument, label, key + offset, velocity, held)
-    return examples, len(rendered) - len(sounding)
+    return examples, len(keys) - len(rendered)
 
 
 def _octave_offset(instrument: Instrument, player: SoundFontPlayer | None) -> int:
@@ -194,12 +96,12 @@ def _octave_offset(instrument: Instrument, player: SoundFontPlayer | None) -> in
 
 def _pushed_note(
     instrument: Instrument, player: SoundFontPlayer | None, key: int, velocity: int
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
+) -> tuple[np.ndarray, tuple[str, ...]] | None:
     """One note with its pushes applied, and which they are; None for a key that gives no sound."""
     rng = seeded("push", instrument.seed_name, key, velocity)
     wave = dry_note(instrument, player, key, velocity)
     if float(np.max(np.abs(wave), initial=0.0)) < _SILENT:
-        return None, ()
+        return None
     pushes = qualities.choose(rng)
     second = None
     if "multiphonic" in pushes:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from generation.corpus.nsynth import Corpus, read_corpus
-from generation.corpus.render import Instrument, instruments, render_instrument
+from generation.corpus.render import render_instrument
+from generation.corpus.roster import Instrument, instruments
 
 NOTES_PER_INSTRUMENT = 28
 

@@ -24,7 +24,7 @@ from tests.flows.toy_night import tone, write_toy_library
 from tests.toy_corpus import write_toy_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("night plan search similar show review pack league models train verify rebuild corpus").split()
+COMMANDS = ("night plan search similar show review pack league models train convert verify rebuild corpus").split()
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -349,6 +349,12 @@ def test_models_are_listed_with_their_terms(capsys):
     assert "chopan-starter" in names
     _, out, _ = run(capsys, "models", "chopan-starter")
     assert "commercial use: yes" in out
+
+
+def test_original_files_that_are_not_there_are_named(capsys, tmp_path):
+    line = ("convert", tmp_path, "--text-encoder", tmp_path, "--out", tmp_path / "out")
+    told = refused(capsys, *line)
+    assert "lacks main_config.json, stft_config.json, vae_config.json, pytorch_model_main.bin" in told
 
 
 def test_a_corpus_is_checked(capsys, tmp_path):

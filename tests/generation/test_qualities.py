@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.corpus import qualities
-from generation.corpus.render import seeded
+from generation.corpus.roster import seeded
 from generation.prompts.vocabulary import EXCLUSIVE_PAIRS, QUALITIES
 
 RATE_HZ = 16_000

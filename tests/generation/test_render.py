@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from generation.corpus.nsynth import read_corpus
-from generation.corpus.render import instruments, render_corpus, render_instrument
+from generation.corpus.render import render_corpus, render_instrument
+from generation.corpus.roster import instruments
 from generation.corpus.soundfont import SoundFontPlayer, soundfont_info
 from generation.errors import CorpusError
 from generation.prompts.vocabulary import CELLS

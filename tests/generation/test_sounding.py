@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from generation.corpus.render import instruments, render_instrument
+from generation.corpus.render import render_instrument
+from generation.corpus.roster import instruments
 from generation.corpus.sounding import octave_offset_semitones
 from tests.generation.tones import plucked
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from generation.corpus.programs import HELD_OUT, PROGRAMS
-from generation.corpus.render import HELD_OUT_VOICES, seeded
+from generation.corpus.roster import HELD_OUT_VOICES, seeded
 from generation.corpus.voices import VOICE_CELLS, Tone, VoiceCell
 from generation.prompts.vocabulary import CELLS, QUALITIES
 

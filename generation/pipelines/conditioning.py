@@ -1,0 +1,77 @@
+"""Text for a denoising network: hidden states of a text encoder, and which of them are words.
+
+T5 and FLAN-T5 come with a mask that the denoising network obeys, so a short prompt padded beside a long one
+sounds as it does alone. CLIP comes without: Stable Diffusion's network was trained to look at a fixed number of
+positions, padding included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from generation.prompts.vocabulary import note_name, understand
+
+
+@dataclass(frozen=True)
+class TextStates:
+    """What a text encoder makes of a batch of texts.
+
+    states: float [batch, tokens, width].
+    mask: int64 [batch, tokens], 1 for words and 0 for padding; None where every position counts.
+    """
+
+    states: Tensor
+    mask: Tensor | None
+
+    def split_last(self) -> tuple[TextStates, TextStates]:
+        """Take the last text away and repeat it beside each of the others: (others, last), equally many rows."""
+        others = len(self.states) - 1
+        states, last = self.states[:-1], self.states[-1:].expand(others, -1, -1)
+        if self.mask is None:
+            return TextStates(states, None), TextStates(last, None)
+        return TextStates(states, self.mask[:-1]), TextStates(last, self.mask[-1:].expand(others, -1))
+
+
+def encode_masked(
+    tokenizer: PreTrainedTokenizerBase, text_encoder: Any, texts: Sequence[str], max_tokens: int
+) -> TextStates:
+    """Encode texts padded to the longest of them, as TANGO does (arXiv 2304.13731, section 2.1).
+
+    Args:
+        tokenizer: of the encoder; an empty text must give at least its end token.
+        text_encoder: T5EncoderModel, or another that takes a mask.
+        texts: at least one, any language the encoder knows.
+        max_tokens: what a text has beyond is cut off.
+    """
+    tokens = tokenizer(list(texts), padding="longest", truncation=True, max_length=max_tokens, return_tensors="pt")
+    ids, mask = tokens.input_ids.to(text_encoder.device), tokens.attention_mask.to(text_encoder.device)
+    return TextStates(text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+
+
+def encode_fixed(tokenizer: PreTrainedTokenizerBase, text_encoder: Any, texts: Sequence[str]) -> TextStates:
+    """Encode texts padded or cut to all positions of the encoder, without a mask, as Stable Diffusion does.
+
+    Args:
+        tokenizer: of the encoder.
+        text_encoder: CLIPTextModel; looking back only, it keeps the words clear of the padding after them.
+        texts: at least one.
+    """
+    length = text_encoder.config.max_position_embeddings
+    tokens = tokenizer(list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt")
+    return TextStates(text_encoder(input_ids=tokens.input_ids.to(text_encoder.device)).last_hidden_state, None)
+
+
+def with_note(text: str, note: int | None) -> str:
+    """Name a note in a text as training captions do, "synthetic dark bass, A1", unless it says so already.
+
+    Raises:
+        ConfigError: the note is no MIDI number from 0 to 127.
+    """
+    if note is None or understand(text).note == note:
+        return text
+    return f"{text}, {note_name(note)}"

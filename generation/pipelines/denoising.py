@@ -1,0 +1,141 @@
+"""From noise to latents: seeded noise, guidance by the empty prompt, and the samplers that walk back through time.
+
+Everything random comes from one generator per sound, made on the CPU: a sound depends neither on its batch nor
+on the device.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from torch import Tensor
+
+from generation.errors import GenerationError
+from generation.pipelines.conditioning import TextStates
+from generation.strict_yaml import unknown_name
+
+# ddpm: Ho et al. 2020, arXiv 2006.11239, algorithm 2. ddim: Song et al. 2021, arXiv 2010.02502, equation 12.
+# dpm-solver++: Lu et al. 2022, arXiv 2211.01095, algorithm 2. euler-ancestral: Karras et al. 2022, arXiv
+# 2206.00364, with the noise that ancestral sampling adds after each step.
+SCHEDULERS: dict[str, Any] = {
+    "ddpm": DDPMScheduler,
+    "ddim": DDIMScheduler,
+    "dpm-solver++": DPMSolverMultistepScheduler,
+    "euler-ancestral": EulerAncestralDiscreteScheduler,
+}
+# The two that step from any noise level to any other: their grid starts at the noisiest time, whatever the count.
+_ANY_GRID = {"dpm-solver++", "euler-ancestral"}
+
+
+def check_scheduler(name: str | None) -> None:
+    """Raise GenerationError with the nearest name for an unknown scheduler; None, the saved one, is always known."""
+    if name is not None and name not in SCHEDULERS:
+        raise GenerationError(unknown_name("scheduler", name, SCHEDULERS))
+
+
+def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
+    """Make a scheduler ready for `steps` steps; the saved one is left as it is.
+
+    Args:
+        saved: the model's scheduler; its configuration says which noise the network was trained on.
+        name: one of SCHEDULERS, built from that configuration; None for a copy of the saved one.
+        steps: passes of the network. With ddpm and ddim, a count that does not divide the training steps starts
+            below the noisiest time (spacing "leading"), so prefer one that does.
+
+    Raises:
+        GenerationError: no such scheduler, steps not above 0 or more than it was trained on, or so many that
+            the spacing of its times repeats one or leaves the trained range.
+    """
+    check_scheduler(name)
+    config = dict(saved.config)  # type: ignore[attr-defined]  # every scheduler is a ConfigMixin too
+    train_steps = config["num_train_timesteps"]
+    if not 1 <= steps <= train_steps:
+        raise GenerationError(
+            f"{steps} steps were asked for; this model was trained on {train_steps}: ask for 1 to that"
+        )
+    # Not saved with a model: with it, a model built here would sample otherwise than the same model loaded.
+    config.pop("_use_default_values", None)
+    changes = {"timestep_spacing": "linspace"} if name in _ANY_GRID else {}
+    scheduler: Any = SCHEDULERS[name] if name else type(saved)
+    sampler = scheduler.from_config(config, **changes)
+    sampler.set_timesteps(steps)
+    times = sampler.timesteps
+    # diffusers' spacings overrun at some counts: an offset beyond the last time, a rounded extra time of -1.
+    if times.max() >= train_steps or times.min() < 0 or len(times.unique()) < steps:
+        raise GenerationError(
+            f"{name or type(saved).__name__} finds no {steps} different times among {train_steps}; ask for fewer steps"
+        )
+    return sampler
+
+
+def seeded_noise(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
+    """Standard normal noise, one generator per sound: float32 [batch, *shape], on the CPU."""
+    return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
+
+
+def guided(
+    unet: UNet2DConditionModel, noisy: Tensor, time: Tensor, text: TextStates, empty: TextStates, guidance_scale: float
+) -> Tensor:
+    """Predict noise (or velocity), pushed away from what the empty prompt would give.
+
+    empty + w (text - empty): classifier-free guidance, Ho and Salimans, arXiv 2207.12598, equation 6, whose w is
+    ours less 1. Both predictions come from one pass over twice the batch; at exactly 1 the text's alone, from one
+    pass over the batch.
+
+    Args:
+        unet: the network.
+        noisy: float32 [batch, channels, rows, columns], scaled as the scheduler wants it.
+        time: scalar, the time that the noise belongs to.
+        text, empty: states of the prompts and of as many empty ones.
+        guidance_scale: w, at least 0; 0 is the empty prompt alone.
+
+    Returns:
+        float32 of the shape of `noisy`.
+    """
+    if guidance_scale == 1.0:
+        return unet(noisy, time, text.states, encoder_attention_mask=text.mask).sample
+    states = torch.cat([empty.states, text.states])
+    mask = None if text.mask is None or empty.mask is None else torch.cat([empty.mask, text.mask])
+    both = unet(torch.cat([noisy, noisy]), time, states, encoder_attention_mask=mask).sample
+    without, with_text = both.chunk(2)
+    return without + guidance_scale * (with_text - without)
+
+
+def denoise(
+    unet: UNet2DConditionModel,
+    sampler: Any,
+    latents: Tensor,
+    text: TextStates,
+    empty: TextStates,
+    guidance_scale: float,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Walk from noise to latents through every time of the sampler.
+
+    Args:
+        unet: the network, in evaluation mode.
+        sampler: from build_sampler; used up by this.
+        latents: float32 [batch, channels, rows, columns], noise times sampler.init_noise_sigma.
+        text, empty, guidance_scale: see `guided`.
+        generators: one per sound, for samplers that add noise on the way.
+
+    Returns:
+        float32 of the same shape. NaN in one sound stays there.
+    """
+    # Samplers without noise of their own take no generator (PNDM, which Stable Diffusion was published with).
+    takes_noise = "generator" in inspect.signature(sampler.step).parameters
+    extra = {"generator": list(generators)} if takes_noise else {}
+    for time in sampler.timesteps:
+        noisy = sampler.scale_model_input(latents, time)
+        predicted = guided(unet, noisy, time, text, empty, guidance_scale)
+        latents = sampler.step(predicted, time, latents, **extra).prev_sample
+    return latents

@@ -1,0 +1,99 @@
+"""What the registry holds of a diffusion technique: its pipeline, and what the card says of scheduler and length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from generation.audio import Clip
+from generation.cards import ModelCard
+from generation.errors import CardError, GenerationError
+from generation.pipelines.conditioning import with_note
+from generation.pipelines.denoising import check_scheduler
+from generation.pipelines.text_to_sound import TextToSoundPipeline
+
+INDEX_FILE = "model_index.json"
+"""The file by which a folder is a diffusers pipeline."""
+
+
+class DiffusionModel:
+    """A pipeline that answers as registry.Technique."""
+
+    def __init__(
+        self, pipeline: TextToSoundPipeline, scheduler: str | None = None, duration_s: float | None = None
+    ) -> None:
+        """Wrap a pipeline.
+
+        Args:
+            pipeline: any of the diffusion techniques.
+            scheduler: one of denoising.SCHEDULERS; None for the one saved with the model.
+            duration_s: length of the sounds; None for the codec's.
+        """
+        self.pipeline = pipeline
+        self.scheduler = scheduler
+        self.duration_s = duration_s
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        notes: Sequence[int | None] | None = None,
+    ) -> list[Clip]:
+        """Make one raw clip per prompt.
+
+        A note asked for goes into the text, ", A2" after it. steps and guidance_scale: None takes the pipeline's.
+
+        Raises:
+            GenerationError: there are not as many notes as prompts; see also TextToSoundPipeline.__call__.
+            ConfigError: a note is no MIDI number.
+        """
+        notes = [None] * len(prompts) if notes is None else notes
+        if len(notes) != len(prompts):
+            raise GenerationError(f"{len(prompts)} prompts, {len(notes)} notes came; equally many are needed")
+        texts = [with_note(text, note) for text, note in zip(prompts, notes, strict=True)]
+        asked = {"steps": steps, "guidance_scale": guidance_scale}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        output = self.pipeline(texts, seeds, scheduler=self.scheduler, duration_s=self.duration_s, **given)
+        rate = self.pipeline.codec.config["sample_rate_hz"]
+        return [Clip(wave[None], rate) for wave in output.waves]
+
+
+def load_pipeline(
+    pipeline_class: type[TextToSoundPipeline], folder: Path, card: ModelCard, device: str, **added: Any
+) -> DiffusionModel:
+    """Load a saved pipeline and check it against its card.
+
+    Weights saved in half precision become float32: sums of rounded steps would drift, and a CPU is no faster in
+    halves.
+
+    Args:
+        pipeline_class: the technique's.
+        folder: what save_pretrained wrote.
+        card: the model's; it says the scheduler and the length of the sounds.
+        device: where to put the networks.
+        added: components that the folder lacks.
+
+    Raises:
+        CardError: the folder holds no such pipeline, or one of another rate, scheduler or length than its card says.
+    """
+    if not (folder / INDEX_FILE).is_file():
+        raise CardError(f"{folder}: no {card.technique} pipeline is here; train one, or name the folder that holds it")
+    try:
+        pipeline = pipeline_class.from_pretrained(folder, local_files_only=True, dtype=torch.float32, **added)
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CardError(f"{folder}: cannot be loaded as a {card.technique} pipeline ({reason})") from error
+    rate = pipeline.codec.config["sample_rate_hz"]
+    if rate != card.sample_rate_hz:
+        raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")
+    try:
+        check_scheduler(card.defaults.scheduler)
+        pipeline.frames_of(card.length_s)
+    except GenerationError as error:
+        raise CardError(f"{folder}: does not agree with its card: {error}") from error
+    return DiffusionModel(pipeline.to(device), card.defaults.scheduler, card.length_s)

@@ -1,0 +1,165 @@
+"""What the diffusion techniques are made of: six steps from a prompt to a wave, the first four the same in all.
+
+Steps: check the input, encode the prompts, draw noise, denoise it, decode latents to pictures, sound the
+pictures. A technique says how its text is encoded, how large its latents are, and the last two steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from diffusers.utils import BaseOutput
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from generation.errors import GenerationError
+from generation.pipelines.conditioning import TextStates
+from generation.pipelines.denoising import build_sampler, denoise, seeded_noise
+
+
+@dataclass
+class SoundOutput(BaseOutput):
+    """What a call gives: waves, float32 [batch, samples] at the codec's rate, raw."""
+
+    waves: np.ndarray
+
+
+class TextToSoundPipeline(DiffusionPipeline):
+    """Text -> denoised latents -> picture -> sound. Use one of its techniques."""
+
+    text_encoder: Any
+    tokenizer: PreTrainedTokenizerBase
+    unet: UNet2DConditionModel
+    scheduler: SchedulerMixin
+    codec: Any
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: Sequence[str],
+        seeds: Sequence[int],
+        steps: int = 50,
+        guidance_scale: float = 3.0,
+        scheduler: str | None = None,
+        duration_s: float | None = None,
+    ) -> SoundOutput:
+        """Make one sound for each prompt.
+
+        Args:
+            prompt: tags or plain sentences; cut off at the encoder's number of tokens.
+            seeds: one whole number per prompt; nothing else is random. A sound does not depend on its batch, up
+                to rounding (which can tip a grey value of an 8-bit picture, and so move its wave by about 1%).
+            steps: passes of the network, at most the steps it was trained on.
+            guidance_scale: how far to go beyond what the empty prompt gives; 1 is the prompt alone, in half the
+                time.
+            scheduler: one of denoising.SCHEDULERS; None for the one saved with the model.
+            duration_s: length asked for; None for the codec's. The sound is as long or a little longer.
+
+        Returns:
+            waves as `decode` gives them.
+
+        Raises:
+            GenerationError: the lists differ in length, or steps, guidance, scheduler or length cannot be.
+        """
+        # 1. Check the input
+        sampler, n_frames = self.check_inputs(prompt, seeds, steps, guidance_scale, scheduler, duration_s)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        # 2. Encode the prompts, and the empty prompt beside them
+        text, empty = self.encode_prompt(prompt)
+        # 3. Draw the noise to start from
+        latents = self.prepare_latents(generators, sampler, n_frames)
+        # 4. Denoise
+        latents = self.denoise(latents, text, empty, sampler, guidance_scale, generators)
+        # 5. Decode latents to pictures
+        pictures = self.decode_latents(latents)
+        # 6. Sound the pictures
+        return SoundOutput(waves=self.decode(pictures, generators).cpu().numpy())
+
+    def check_inputs(
+        self,
+        prompt: Sequence[str],
+        seeds: Sequence[int],
+        steps: int,
+        guidance_scale: float,
+        scheduler: str | None,
+        duration_s: float | None,
+    ) -> tuple[Any, int]:
+        """Refuse what cannot be made; return a sampler ready for the steps, and the frames of the pictures."""
+        if isinstance(prompt, str) or not prompt:
+            raise GenerationError("a list of at least one prompt is needed")
+        if len(prompt) != len(seeds):
+            raise GenerationError(f"{len(prompt)} prompts, {len(seeds)} seeds came; equally many are needed")
+        if not (math.isfinite(guidance_scale) and guidance_scale >= 0):
+            raise GenerationError(f"guidance {guidance_scale} came; a number of at least 0 is needed (1: none)")
+        return build_sampler(self.scheduler, scheduler, steps), self.frames_of(duration_s)
+
+    def encode_prompt(self, prompt: Sequence[str]) -> tuple[TextStates, TextStates]:
+        """Encode prompts, and as many empty ones padded to the same length with a mask of their own."""
+        return self.encode_texts([*prompt, ""]).split_last()
+
+    def prepare_latents(self, generators: Sequence[torch.Generator], sampler: Any, n_frames: int) -> Tensor:
+        """Draw the noise of each sound: float32 [batch, *latent_shape] on the pipeline's device."""
+        noise = seeded_noise(generators, self.latent_shape(n_frames)) * sampler.init_noise_sigma
+        return noise.to(self.device)
+
+    def denoise(
+        self,
+        latents: Tensor,
+        text: TextStates,
+        empty: TextStates,
+        sampler: Any,
+        guidance_scale: float,
+        generators: Sequence[torch.Generator],
+    ) -> Tensor:
+        """Turn noise into latents: float32 [batch, *latent_shape]; see denoising.denoise."""
+        return denoise(self.unet, sampler, latents, text, empty, guidance_scale, generators)
+
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """Turn latents into the codec's pictures: float32 [batch, channels, ...]."""
+        raise NotImplementedError
+
+    def decode(self, pictures: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Sound pictures: float32 [batch, samples] on the pipeline's device."""
+        raise NotImplementedError
+
+    def encode_texts(self, texts: Sequence[str]) -> TextStates:
+        """Encode texts as this technique's network was trained to read them; training uses it too."""
+        raise NotImplementedError
+
+    def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
+        """Channels, rows and columns of the latents of a picture of `n_frames` frames."""
+        raise NotImplementedError
+
+    def frames_of(self, duration_s: float | None) -> int:
+        """Frames of a picture; pictures have one size unless a technique says otherwise.
+
+        Raises:
+            GenerationError: another length is asked for than the codec's pictures hold.
+        """
+        own_s = self.codec.duration_s
+        if duration_s is not None and abs(duration_s - own_s) > 0.01:
+            raise GenerationError(f"{duration_s} s were asked for; this model's sounds last {own_s:.3f} s")
+        return self.codec.config["n_frames"]
+
+
+def vae_reduction(vae: AutoencoderKL) -> int:
+    """By how much an autoencoder's latents are shorter than its pictures, on each side."""
+    return 2 ** (len(vae.config["block_out_channels"]) - 1)
+
+
+def decode_vae(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Decode latents after taking away their scale: [batch, channels, rows, columns] -> pictures.
+
+    Latents are trained at about unit variance, scaling_factor times what the autoencoder encodes (Rombach et
+    al., arXiv 2112.10752, appendix G).
+    """
+    return vae.decode(latents / vae.config["scaling_factor"]).sample
