@@ -52,7 +52,7 @@ class Bench:
         library.retry_failed(self.night_id)
         self._canary = Canary(judging.canary)
         for model, family, accepted in library.outcomes(self.night_id):
-            self._canary.add(model, family, accepted)
+            self.heard(model, family, accepted)  # a kill may have come between a batch and the canary's word
 
     def batches_left(self, model: str) -> Iterator[BatchRecord]:
         """The batches of a model, round after round, until its cells have enough or time runs out.
@@ -74,8 +74,10 @@ class Bench:
         """Tell the canary how a sound was judged; it may stop what is left of that model and family."""
         self._canary.add(model, family, accepted)
         sentence = self._canary.sick(model, family)
+        if sentence is None:
+            return
         stopped = {(cell.model, cell.family) for cell in self.library.stopped_cells(self.night_id)}
-        if sentence and (model, family) not in stopped:
+        if (model, family) not in stopped:
             self.library.stop_cell(self.night_id, model, family, sentence)
 
     def end(self) -> None:

@@ -31,6 +31,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     upkeep.league,
     models.models,
     models.train,
+    models.convert,
     upkeep.verify,
     upkeep.rebuild,
 )

@@ -1,4 +1,4 @@
-"""Models: what there is, and how to train one."""
+"""Models: what there is, how to train one, and how to take one in from its original files."""
 
 from __future__ import annotations
 
@@ -62,6 +62,27 @@ def train(
             lambda told: bar.show(told.step, told.steps),
         )
     print(f"{result.folder}: {result.steps} steps, {result.trained_s:.0f} s of training")
+
+
+def convert(
+    folder: Annotated[Path, typer.Argument(help="Folder with TANGO's original files.")],
+    text_encoder: Annotated[
+        Path,
+        typer.Option("--text-encoder", help="Folder of its FLAN-T5, with a tokenizer.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist.", show_default=False)],
+    name: Annotated[str, typer.Option("--name", help="Name of the model on its card.")] = "tango",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a model folder of TANGO's original files."""
+    from flows.progress import progress
+    from generation.convert.tango import convert_tango
+
+    with progress("MB") as bar:
+        card = convert_tango(
+            folder, out, text_encoder, name, lambda done, total: bar.show(done // 10**6, total // 10**6)
+        )
+    answer(card.model_dump(mode="json"), as_json, f"{out}\n{_card_text(card)}")
 
 
 def _terms(card: ModelCard) -> str:
