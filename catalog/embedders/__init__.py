@@ -1,21 +1,37 @@
 """Clips and words to vectors, and clips to judgements; nothing is downloaded at import.
 
 An embedder has `id`, `dim`, `sample_rate_hz`, `embed_audio(clips)` and `embed_text(texts)`; a judge has `id` and
-`posteriors(clips)`. All vectors are float32 and of length 1 where they are compared by cosine.
+`posteriors(clips)`. All vectors are float32 and of length 1 where they are compared by cosine. `VGGish` and `Cnn14`,
+the judges of published FAD, FD and KL, hear 16 kHz waveforms and are loaded on first use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from catalog.errors import EmbedderError
 from generation.audio import Clip
 
+if TYPE_CHECKING:
+    from catalog.embedders.panns import Cnn14
+    from catalog.embedders.vggish import VGGish
+
+__all__ = ["STARTER_DIR", "Cnn14", "Embedder", "VGGish", "load_embedder"]
+
 STARTER_DIR = Path(__file__).resolve().parents[1] / "starter"
+_NETWORKS = {"VGGish": "catalog.embedders.vggish", "Cnn14": "catalog.embedders.panns"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a network on first use, so that importing the package does not import torch."""
+    if name in _NETWORKS:
+        return getattr(import_module(_NETWORKS[name]), name)
+    raise AttributeError(f"module 'catalog.embedders' has no attribute {name!r}")
 
 
 class Embedder(Protocol):

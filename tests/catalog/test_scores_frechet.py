@@ -46,6 +46,31 @@ def test_agrees_with_the_matrix_root(case: str, tolerance: float) -> None:
     assert value == pytest.approx(EXAMPLES["frechet_peer"][case], rel=tolerance)
 
 
+@pytest.mark.parametrize("song", EXAMPLES["per_song"], ids=lambda song: f"{song['frames']} frames")
+def test_few_frames_against_a_baseline(song: dict[str, Any]) -> None:
+    """One sound's frames, far fewer than dimensions: mostly missing variance, but exact."""
+    a = np.random.default_rng(2).standard_normal((128, 128)) / np.sqrt(128)
+    frames = np.random.default_rng(20 + song["i"]).standard_normal((song["frames"], 128)) @ a
+    baseline = features(128, 512, 400)[1]
+    value = frechet_distance(frames * (1 + 0.1 * song["i"]) + 0.05 * song["i"], baseline)
+    assert value == pytest.approx(song["value"], rel=1e-9)
+
+
+def test_two_samples_of_one_distribution_come_nearer_as_they_grow() -> None:
+    """The bias that makes scores comparable at equal n only: 119, 33 and 8 at 64, 256 and 1024 rows of 128."""
+    rng = np.random.default_rng(0)
+    sizes = {64: 119, 256: 33, 1024: 8.4}
+    values = [frechet_distance(rng.standard_normal((n, 128)), rng.standard_normal((n, 128))) for n in sizes]
+    assert values == pytest.approx(list(sizes.values()), rel=0.05)
+
+
+@pytest.mark.slow
+def test_fewer_sounds_than_dimensions_at_full_size() -> None:
+    x, y = features(2048, 886, 886, relu=True)
+    assert frechet_distance(x, y) == pytest.approx(656.653628, abs=1e-6)
+    assert frechet_distance(x, x) == pytest.approx(0.0, abs=1e-7)
+
+
 def test_equal_sets_are_0_and_never_negative() -> None:
     for shape in ((400, 128), (40, 128), (2, 3)):
         x = np.random.default_rng(0).standard_normal(shape)

@@ -54,6 +54,21 @@ def test_huge_logits_do_not_overflow() -> None:
     assert math.isfinite(kl_divergence(extreme, -extreme, "sigmoid"))
 
 
+def test_identical_sets_score_slightly_below_0() -> None:
+    assert -1e-3 < kl_divergence(logits(11), logits(11)) < 0
+
+
+def test_one_pair_is_enough() -> None:
+    reference, generated = logits(11, 1), logits(10, 1)
+    assert kl_divergence(reference, generated) > 0
+    assert kl_divergence(reference.astype(np.float64), generated) == kl_divergence(reference, generated)
+
+
+def test_sigmoid_is_no_true_divergence() -> None:
+    """Without the term of the absent classes, a generated set that hears more everywhere scores below 0."""
+    assert kl_divergence(np.full((1, 527), -3.0), np.full((1, 527), 3.0), "sigmoid") < -1
+
+
 def test_a_mean_over_pairs_that_ignores_their_order_but_not_the_pairing() -> None:
     reference, generated = logits(11), logits(10)
     order = np.random.default_rng(0).permutation(16)
@@ -83,6 +98,7 @@ def test_joint_posterior_is_the_outer_product() -> None:
     ("reference", "generated", "words"),
     [
         (np.full((2, 3), np.nan), np.zeros((2, 3)), "reference logits: NaN"),
+        (np.zeros((2, 3)), np.full((2, 3), np.inf), "generated logits: NaN or infinite"),
         (np.zeros((2, 3)), np.zeros((2, 4)), "equal shapes"),
         (np.zeros((2, 3)), np.zeros((3, 3)), "equal shapes"),
         (np.zeros((0, 3)), np.zeros((0, 3)), "table"),
