@@ -38,6 +38,13 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
     return int(ended.value.code or 0), out, err
 
 
+def in_a_process(*arguments: object) -> tuple[int, str, str]:
+    """As `run`, but as a user does it: what libraries say while they load counts too."""
+    line = [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)]
+    ended = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory) -> Path:
     return write_model(tmp_path_factory.mktemp("model") / "toy-chopan")
@@ -48,16 +55,9 @@ def night(model, tmp_path_factory):
     """A night that was run to its end by Prefect: (configuration, library, exit code, summary, stderr)."""
     place = tmp_path_factory.mktemp("night")
     config = write_night(place / "night.yaml", [model], PROMPTS, target=2, max_attempts=8, embedder=EMBEDDER)
-    line = [sys.executable, "-c", "from flows.cli import main; main()", "night", str(config)]
-    ended = subprocess.run(
-        [*line, "--library", str(place / "library"), "--device", "cpu", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.stdout, ended.stderr
-    return config, place / "library", ended.returncode, json.loads(ended.stdout), ended.stderr
+    code, out, err = in_a_process("night", config, "--library", place / "library", "--device", "cpu", "--json")
+    assert out, err
+    return config, place / "library", code, json.loads(out), err
 
 
 def bench(library: Library, config: Path, **settings: object) -> Bench:
@@ -140,11 +140,11 @@ def test_a_second_run_makes_what_is_missing_beside_sounds(night, capsys):
     assert list((path / "index").glob("*.faiss"))
 
 
-def test_two_nights_on_one_library_are_told_apart_in_one_line(night, capsys):
+def test_two_nights_on_one_library_are_told_apart_in_one_line(night):
     config, path, _, _, _ = night
     with Library.open(path) as first:
         first.lock()
-        code, out, err = run(capsys, "night", config, "--library", path, "--device", "cpu")
+        code, out, err = in_a_process("night", config, "--library", path, "--device", "cpu")
     assert (code, out) == (1, "")
     assert err.startswith("nightcrate: ") and err.count("\n") == 1 and "writing to this library" in err
 
@@ -244,14 +244,14 @@ def test_no_batch_starts_that_would_end_after_the_deadline(model, tmp_path):
         assert (desk.night_id, told.night.status, told.made) == (first, "finished", 6)
 
 
-def test_a_night_past_its_deadline_still_leaves_a_usable_library(model, tmp_path, capsys):
+def test_a_night_past_its_deadline_still_leaves_a_usable_library(model, tmp_path):
     config = write_night(tmp_path / "night.yaml", [model], PROMPTS, embedder=EMBEDDER)
     path = tmp_path / "library"
     with Library.open(path, create=True) as library:
         desk = bench(library, config)
         making.make_batch(desk, making.load_model(str(model)), next(desk.batches_left("toy-chopan")))
         made = library.count()
-    code, out, err = run(capsys, "night", config, "--library", path, "--device", "cpu", "--for", "1s", "--json")
+    code, out, err = in_a_process("night", config, "--library", path, "--device", "cpu", "--for", "1s", "--json")
     facts = json.loads(out)
     assert (code, err, facts["status"]) == (0, "", "deadline")
     assert facts["pending"] == 4 and facts["accepted"] == made
