@@ -11,6 +11,7 @@ import typer
 
 from catalog.errors import CatalogError
 from flows.commands import corpus, curation, models, nights, sounds, upkeep
+from flows.settings import share_cores
 from generation.errors import GenerationError
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ def nightcrate(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process: 0 done, 1 an error told in one line, 2 wrong usage."""
     _hush()
+    share_cores()
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="nightcrate")
     except (GenerationError, CatalogError) as error:

@@ -134,3 +134,12 @@ def device_name(asked: str | None) -> str:
     if device.type not in ("cpu", "cuda"):
         raise SettingsError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:N")
     return name
+
+
+def share_cores() -> None:
+    """Let waiting threads of OpenMP go to sleep soon; it counts only before torch is imported.
+
+    They spin by default, which is a disaster beside any other program. Measured on two cores: a ChopAN sound takes
+    0.16 s instead of 0.15 s on an idle machine, and 0.27 s instead of 1.2 s when one core is busy elsewhere.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import CatalogError
-from flows.settings import device_name
+from flows.settings import device_name, share_cores
 from generation.corpus.info import read_info
 from generation.errors import ConfigError, GenerationError
 from generation.registry import weights_fingerprint
@@ -86,6 +86,7 @@ def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line of this module; return the exit status (1 after a one-line error)."""
     options = _parser().parse_args(arguments)
+    share_cores()
     try:
         overrides = parse_overrides(options.set)
         result = run_recipe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from flows.settings import (
     library_folder,
     read_environment,
     read_night,
+    share_cores,
 )
 from generation.errors import ConfigError
 from generation.prompts.vocabulary import CELLS
@@ -136,3 +138,12 @@ def test_the_device_comes_from_the_option_or_the_environment(monkeypatch):
     monkeypatch.setenv("NIGHTCRATE_DEVICE", "abacus")
     with pytest.raises(SettingsError, match="abacus"):
         device_name(None)
+
+
+def test_waiting_threads_go_to_sleep_unless_the_user_said_otherwise(monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    share_cores()
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    share_cores()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
