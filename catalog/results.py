@@ -20,8 +20,7 @@ from catalog.errors import LibraryError
 from catalog.records import ACCEPTED, FAILED, REJECTED, ResultRecord
 from catalog.store import Store, to_json, utc_now
 from catalog.tables import batch, job, model, sample
-from generation.audio import Clip, write_clip
-from generation.errors import AudioError
+from generation.audio import AudioError, Clip, write_clip
 
 AUDIO, REJECTS = "audio", "rejects"
 MEASURED = (

@@ -18,8 +18,7 @@ from catalog.results import AUDIO, REJECTS
 from catalog.store import Store, chunks, utc_now
 from catalog.tables import batch, job, sample
 from catalog.writer_lock import in_use
-from generation.audio import TEMPORARY_SUFFIX, file_sha256
-from generation.errors import AudioError
+from generation.audio import TEMPORARY_SUFFIX, AudioError, file_sha256
 
 OURS = re.compile(r"\.?(?P<key>[0-9a-f]{8,64})\.(flac|wav)")
 """The names that results have (with a dot before, while they are being written)."""
