@@ -58,8 +58,8 @@ endef
 	.venv/bin/python $(PIP) -c constraints/base.txt -e '.[test]'
 	touch $@
 
-# laion_clap forces numpy < 2, so it lives apart.
+# laion_clap forces numpy < 2, so it lives apart; bitsandbytes too, which costs every import of diffusers seconds.
 .venv-laion/.installed: pyproject.toml constraints/laion.txt
 	$(call new-environment,.venv-laion)
-	.venv-laion/bin/python $(PIP) -c constraints/laion.txt -e '.[laion,test]'
+	.venv-laion/bin/python $(PIP) -c constraints/laion.txt -e '.[laion,train,test]'
 	touch $@

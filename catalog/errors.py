@@ -33,3 +33,11 @@ class EmbedderError(CatalogError):
 
 class ScoreError(CatalogError, ValueError):
     """A score cannot be computed from these numbers (also a ValueError, for callers that know no catalogue)."""
+
+
+class NoveltyError(CatalogError):
+    """A novelty bank cannot be read or made, so nobody can say which sounds are copies."""
+
+
+class GateFitError(CatalogError):
+    """Gate thresholds cannot be fitted to what reviewers said so far."""

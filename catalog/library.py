@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -18,21 +17,25 @@ import numpy as np
 from catalog import (
     batches,
     fulltext,
+    kinships,
     nights,
     packbook,
     plans,
+    rejudging,
     results,
     reviews,
     samples,
     scorebook,
     vectors,
     verify,
-)
+)  # fmt: skip
 from catalog.errors import LibraryError
+from catalog.gate_fit import GatedSound
 from catalog.records import (
     BatchRecord,
     EmbeddingState,
     JobRecord,
+    Kinship,
     ModelRecord,
     NightRecord,
     NightSummary,
@@ -105,9 +108,7 @@ class Library:
         """Give the library itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close it."""
         self.close()
 
@@ -311,6 +312,10 @@ class Library:
         """Keep scores; the same figure (scope, subject, name, embedder, reference) is replaced."""
         scorebook.add(self._store, records)
 
+    def replace_model_scores(self, records: Sequence[ScoreRecord], embedder: str) -> None:
+        """Keep these scores of models as the only ones of this embedder; those of groups that are gone go."""
+        scorebook.replace(self._store, records, embedder)
+
     def scores(
         self, scope: str | None = None, subject: str | None = None, name: str | None = None
     ) -> list[ScoreRecord]:
@@ -321,6 +326,25 @@ class Library:
     def set_sample_scores(self, percentiles: Mapping[int, float]) -> None:
         """Write the score of sounds: sample id -> percentile within its family, 0..100."""
         scorebook.set_sample_scores(self._store, percentiles)
+
+    def missing_kinships(self, banks: str) -> list[SampleRecord]:
+        """Accepted sounds that were not compared with just these novelty banks yet, by id."""
+        with self._store.read() as connection:
+            return samples.find(connection, SampleFilter(ids=tuple(kinships.missing(connection, banks))))
+
+    def add_kinships(self, banks: str, found: Mapping[int, Kinship]) -> None:
+        """Keep how sounds stand to the training notes of these banks: sample id -> kinship; older ones go."""
+        kinships.add(self._store, banks, found)
+
+    def gated_sounds(self) -> list[GatedSound]:
+        """Every sound, rejected ones too, with the facts that its verdict follows from, by id."""
+        with self._store.read() as connection:
+            return rejudging.gated_sounds(connection)
+
+    def rejudge(self, verdicts: Sequence[rejudging.NewVerdict]) -> None:
+        """Keep other verdicts than the night's; masters of newly accepted sounds are written first."""
+        self.lock()
+        rejudging.rejudge(self._store, self.path, verdicts)
 
     def review(self, sample_id: int, verdict: str, why: str | None, who: str) -> None:
         """Keep a person's verdict, keep or drop, on a sound."""

@@ -97,7 +97,9 @@ class SampleRecord:
 
     `file` is relative to the library: the FLAC master of an accepted sound, or the raw WAV of a rejected
     one while it is kept (None afterwards). `score` is a percentile within the family, 0..100.
-    `sources` names the recordings that the sound is built from, for attribution.
+    `sources` names the recordings that the sound is built from, for attribution. `nearest_note` is the training
+    note that is most alike by fingerprint, `likeness` how much, 0..1; `clap_note` and `clap_cosine` the same in
+    CLAP space; all None, like `is_copy`, while nobody compared the sound with a training corpus.
     """
 
     id: int
@@ -130,6 +132,11 @@ class SampleRecord:
     score: float | None
     review: str | None  # keep | drop | None
     created_at: datetime
+    nearest_note: str | None = None
+    likeness: float | None = None
+    clap_note: str | None = None
+    clap_cosine: float | None = None
+    is_copy: bool | None = None
 
     @property
     def note(self) -> str | None:
@@ -157,7 +164,8 @@ class SampleFilter:
 
     Tuples mean "one of these", except `qualities`: a sound must have all of them.
     `midi_notes` compares the measured pitch; `reviews` may hold keep, drop and None (not reviewed);
-    `commercial` may hold yes, no, undeclared.
+    `commercial` may hold yes, no, undeclared. `copies` True asks for copies of training notes alone, False for
+    all but them; sounds that were never compared are no copies.
     """
 
     families: tuple[str, ...] = ()
@@ -172,14 +180,16 @@ class SampleFilter:
     commercial: tuple[str, ...] = ()
     ids: tuple[int, ...] | None = None
     night_id: int | None = None
+    copies: bool | None = None
 
 
 @dataclass(frozen=True)
 class ScoreRecord:
     """A figure about a sound or a set of sounds, or the reason why there is none.
 
-    `subject` is a sample id, a model name, or `MODEL/FAMILY`, as `scope` says. Exactly one of `value` and
-    `reason` is set. `embedder` and `reference` say what it was measured with and against, `n` on how many.
+    `subject` is a sample id, a model name, or `MODEL/FAMILY`, as `scope` says; `MODEL/QUALITY` where the settings
+    name a quality. Settings hold the interval, low and high, where one is known. Exactly one of `value` and `reason`
+    is set. `embedder` and `reference` say what it was measured with and against, `n` on how many.
     """
 
     scope: str  # sample | model | model_family
@@ -191,6 +201,21 @@ class ScoreRecord:
     reference: str = ""
     n: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kinship:
+    """How a sound stands to the training notes.
+
+    note, likeness: the most alike by fingerprint, 0 to 1. clap_note, cosine: the nearest in CLAP space, None where
+    the bank was heard by another embedder. is_copy: whether the likeness reaches the threshold of its bank.
+    """
+
+    note: str
+    likeness: float
+    clap_note: str | None
+    cosine: float | None
+    is_copy: bool
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, String, func, select, type_coerce
+from sqlalchemy import Connection, Row, Select, String, false, func, select, type_coerce
 
 from catalog.errors import LibraryError
 from catalog.records import ReviewRecord, SampleDetails, SampleFilter, SampleRecord
 from catalog.store import chunks
-from catalog.tables import job, model, night_job, review, sample
+from catalog.tables import job, model, night_job, novelty, review, sample
 
 SHORTEST_PREFIX = 4
 
@@ -89,7 +89,8 @@ def details(connection: Connection, record: SampleRecord) -> SampleDetails:
 
 
 def _joined() -> Any:
-    return sample.join(job, job.c.id == sample.c.job_id).join(model, model.c.id == job.c.model_id)
+    made = sample.join(job, job.c.id == sample.c.job_id).join(model, model.c.id == job.c.model_id)
+    return made.outerjoin(novelty, novelty.c.sample_id == sample.c.id)
 
 
 def _select() -> Select[Any]:
@@ -102,11 +103,19 @@ def _select() -> Select[Any]:
         job.c.note.label("note_asked"),
     )
     maker = (model.c.name.label("model"), model.c.id.label("model_id"), model.c.commercial)
+    kin = (
+        novelty.c.note.label("nearest_note"),
+        novelty.c.likeness,
+        novelty.c.clap_note,
+        novelty.c.cosine.label("clap_cosine"),
+        novelty.c.is_copy,
+    )
     return select(
         *(column for column in sample.c if column.name not in ("job_id", "raw_facts", "sound_facts")),
         job.c.key.label("job_key"),
         *asked,
         *maker,
+        *kin,
         current_review.label("review"),
     ).select_from(_joined())
 
@@ -132,6 +141,8 @@ def _queries(query: Select[Any], where: SampleFilter) -> list[Select[Any]]:
     if where.reviews:
         # COALESCE, since NULL (not reviewed) is equal to nothing.
         query = query.where(func.coalesce(current_review, "").in_([verdict or "" for verdict in where.reviews]))
+    if where.copies is not None:
+        query = query.where(func.coalesce(novelty.c.is_copy, false()) == where.copies)
     if where.night_id is not None:
         members = select(night_job.c.job_id).where(night_job.c.night_id == where.night_id)
         query = query.where(sample.c.job_id.in_(members))

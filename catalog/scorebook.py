@@ -13,6 +13,7 @@ from catalog.store import Store, chunks, utc_now
 from catalog.tables import sample, score
 
 SCOPES = ("sample", "model", "model_family")
+_OF_MODELS = ("model", "model_family")
 _IDENTITY = ("scope", "subject", "name", "embedder", "reference")
 
 
@@ -24,19 +25,35 @@ def add(store: Store, records: Sequence[ScoreRecord]) -> None:
     for record in records:
         _check(record)
     with store.write() as connection:
-        for record in records:
-            identity = {name: getattr(record, name) for name in _IDENTITY}
-            connection.execute(delete(score).where(*(score.c[name] == value for name, value in identity.items())))
-            connection.execute(
-                insert(score).values(
-                    **identity,
-                    value=record.value,
-                    reason=record.reason,
-                    n=record.n,
-                    settings=record.settings,
-                    at=utc_now(),
-                )
+        _insert(connection, records)
+
+
+def replace(store: Store, records: Sequence[ScoreRecord], embedder: str) -> None:
+    """Keep these scores of models as the only ones of this embedder: older ones of groups that are gone go too.
+
+    Scores of single sounds stay. Raises LibraryError as `add` does; then the older ones stay as well.
+    """
+    for record in records:
+        _check(record)
+    with store.write() as connection:
+        connection.execute(delete(score).where(score.c.scope.in_(_OF_MODELS), score.c.embedder == embedder))
+        _insert(connection, records)
+
+
+def _insert(connection: Connection, records: Sequence[ScoreRecord]) -> None:
+    for record in records:
+        identity = {name: getattr(record, name) for name in _IDENTITY}
+        connection.execute(delete(score).where(*(score.c[name] == value for name, value in identity.items())))
+        connection.execute(
+            insert(score).values(
+                **identity,
+                value=record.value,
+                reason=record.reason,
+                n=record.n,
+                settings=record.settings,
+                at=utc_now(),
             )
+        )
 
 
 def find(

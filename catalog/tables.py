@@ -256,6 +256,19 @@ score = Table(
     CheckConstraint("(value IS NULL) <> (reason IS NULL)", name="value_or_reason"),
 )
 
+novelty = Table(
+    "novelty",
+    metadata,
+    Column("sample_id", ForeignKey("sample.id"), primary_key=True),
+    Column("banks", String, nullable=False),  # ids of the banks that were asked
+    Column("note", String, nullable=False),  # the training note most alike by fingerprint
+    Column("likeness", Float, nullable=False),  # 0..1
+    Column("clap_note", String),  # the training note nearest in CLAP space
+    Column("cosine", Float),  # with clap_note, -1..1
+    Column("is_copy", Boolean, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 review = Table(
     "review",
     metadata,

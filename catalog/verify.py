@@ -190,7 +190,9 @@ def _forget_old_rejects(store: Store, reject_days: float) -> list[str]:
     if reject_days < 0:
         raise LibraryError(f"rejects are kept for 0 days or more, not {reject_days}")
     before = utc_now() - timedelta(days=reject_days)
-    old = (sample.c.status == REJECTED) & sample.c.file.is_not(None) & (sample.c.created_at < before)
+    # Not the masters of sounds that a later gate rejected: the next gate may want them back.
+    raw = sample.c.file.startswith(f"{REJECTS}/")
+    old = (sample.c.status == REJECTED) & raw & (sample.c.created_at < before)
     with store.write() as connection:
         files = [str(name) for name in connection.scalars(select(sample.c.file).where(old))]
         connection.execute(update(sample).where(old).values(file=None, sha256=None))

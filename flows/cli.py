@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from catalog.errors import CatalogError
-from flows.commands import corpus, curation, models, nights, sounds, upkeep
+from flows.commands import corpus, curation, gate, league, models, nights, novelty, sounds, training, upkeep
 from flows.settings import share_cores
 from generation.errors import GenerationError
 
@@ -29,16 +29,17 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     sounds.show,
     curation.review,
     curation.pack,
-    upkeep.league,
-    models.models,
-    models.train,
-    models.convert,
+    novelty.novelty,
+    league.league,
+    training.train,
     upkeep.verify,
     upkeep.rebuild,
 )
 for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(gate.app, name="gate")
+app.add_typer(models.app, name="models")
 
 
 def _version(wanted: bool) -> None:

@@ -6,22 +6,27 @@ so the tasks run one after the other in it; the workbench stays with it, and Pre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from catalog.embedders import Embedder
+from catalog.novelty import NoveltyBank
 from catalog.records import BatchRecord
 from flows import making, stages
 from flows.bench import Bench
+from flows.novelty import flag_copies
 from generation.registry import LoadedModel
 
 
 class Night:
     """A night at its workbench; `run` makes what is left and everything that makes it usable."""
 
-    def __init__(self, bench: Bench, embedder: Embedder) -> None:
+    def __init__(self, bench: Bench, embedder: Embedder, banks: Sequence[NoveltyBank] = ()) -> None:
         self.bench = bench
         self.embedder = embedder
+        self.banks = banks
 
     @flow(name="night", flow_run_name="{name}", validate_parameters=False)
     def run(self, name: str) -> str | None:
@@ -29,6 +34,7 @@ class Night:
         for model in self.bench.order.models:
             self.make_sounds(model)
         self.embed()
+        self.flag_copies()
         self.score_sounds()
         self.build_index()
         unscored = self.score_models()
@@ -50,6 +56,12 @@ class Night:
         """Vectors for the sounds that lack one."""
         with self.bench.timed("embed"):
             return stages.embed_missing(self.bench.library, self.embedder)
+
+    @task(name="compare", cache_policy=NO_CACHE)
+    def flag_copies(self) -> int:
+        """The nearest training note of each sound, and whether it is a copy."""
+        with self.bench.timed("compare"):
+            return flag_copies(self.bench.library, self.embedder, self.banks)
 
     @task(name="score sounds", cache_policy=NO_CACHE)
     def score_sounds(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.records import JobRecord, ModelRecord
-from flows.settings import ModelChoice, NightConfig
+from flows.settings import DEFAULT_BANKS, ModelChoice, NightConfig
 from generation.cards import ModelCard
 from generation.errors import CardError
 from generation.prompts.plan import Job, ModelSettings, plan_jobs
@@ -41,7 +41,9 @@ class Order:
         once is no part of it.
         """
         keys = "\n".join(job.key for job in self.first_tries)
-        return self.config.model_dump(mode="json", exclude={"models"}) | {
+        # The usual banks are not named: nights of before there were any stay the same nights.
+        unnamed = {"models", "novelty"} if self.config.novelty == DEFAULT_BANKS else {"models"}
+        return self.config.model_dump(mode="json", exclude=unnamed) | {
             "models": list(self.models),
             "first_tries": hashlib.sha256(keys.encode()).hexdigest(),
         }

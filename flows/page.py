@@ -84,6 +84,8 @@ def _troubles(morning: Morning) -> Iterable[str]:
     lines += [
         f"Fewer than {morning.target} accepted: {cell_name(cell)} has {cell.accepted}" for cell in morning.short_cells
     ]
+    if morning.copies:
+        lines.append(f"Copies of training notes, left out of packs: {morning.copies}")
     if lines:
         yield "<h2>To look into</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
@@ -133,6 +135,11 @@ def _figure(morning: Morning, sample: SampleRecord) -> str:
         facts.append(f"{sample.duration_s:.2f} s")
     if sample.score is not None:
         facts.append(f"score {sample.score:.0f}")
+    if sample.nearest_note is not None and sample.likeness is not None:
+        kin = "copy of" if sample.is_copy else "nearest training note"
+        facts.append(f"{kin} {sample.nearest_note}, likeness {sample.likeness:.2f}")
+    if sample.sources:
+        facts.append(f"built from {', '.join(sample.sources)}")
     told = "".join(f"<br>{escape(str(reason['sentence']))}" for reason in sample.reasons)
     return (
         f"<figure>{_picture(morning, sample)}<figcaption>{escape(sample.prompt)}<br>"

@@ -1,7 +1,8 @@
 """What a night is told: its configuration file, and the few environment variables nightcrate knows.
 
-No other module reads the environment. A misspelt variable is refused like a misspelt key: silently
-ignored, it would send a night's sounds to the wrong place.
+No other module reads the environment, but generation.training.launched, which reads what a launcher of several
+processes sets. A misspelt variable is refused like a misspelt key: silently ignored, it would send a night's sounds
+to the wrong place.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from generation.shipped import config_path
 from generation.strict_yaml import StrictModel, load_yaml, nearest_name
 
 DEFAULT_LIBRARY = Path("library")
+DEFAULT_BANKS = ("starter",)
+"""Novelty banks of a night that names none: the notes that the shipped models learned from."""
 
 _PREFIX = "NIGHTCRATE_"
 _KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE")
@@ -60,7 +63,11 @@ class PromptChoice(StrictModel):
 
 
 class NightConfig(StrictModel):
-    """configs/night/*.yaml: which prompts, by which models, how many sounds, judged by what."""
+    """configs/night/*.yaml: which prompts, by which models, how many sounds, judged by what.
+
+    novelty: banks of training notes that sounds are compared with, "starter" or files beside the configuration;
+    none compares nothing.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")
     models: tuple[ModelChoice, ...] = Field(min_length=1)
@@ -70,6 +77,7 @@ class NightConfig(StrictModel):
     max_attempts: int = Field(default=4, ge=1)
     gate: str = "default"
     embedder: str = "starter"
+    novelty: tuple[str, ...] = DEFAULT_BANKS
 
     @model_validator(mode="after")
     def _each_model_once(self) -> NightConfig:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from catalog.embedders import Embedder
 from catalog.errors import CatalogError
 from catalog.index import VectorIndex
 from catalog.library import Library
+from catalog.novelty import NoveltyBank
 from catalog.search import sample_scores
+from flows.novelty import flag_copies
 from flows.progress import progress
 from generation.audio import Clip, read_clip
 from generation.errors import AudioError
@@ -53,25 +56,38 @@ def build_index(library: Library, embedder: Embedder) -> int:
     return len(VectorIndex.open(library, embedder.id)) if library.count() else 0
 
 
-def score_models(library: Library, device: str = "cpu") -> str | None:
-    """Score every model of the library with the starter judge; the reason when that is not possible."""
+def score_models(library: Library, device: str = "cpu", infinity: bool = False) -> str | None:
+    """Score every model of the library with the starter judge; the reason when that is not possible.
+
+    `infinity` adds the FAD of infinitely many sounds, which takes some seconds for each model.
+    """
     from catalog.embedders.judge import Judge
-    from catalog.scores.league import league
+    from catalog.scores.league import LeagueSettings, league
     from catalog.scores.reference import STARTER_REFERENCE, Reference
 
     if not library.count():
         return "the library holds no accepted sound"
     try:
-        scores = league(library, Judge(device=device), Reference.load(STARTER_REFERENCE))
+        judge = Judge(device=device)
+        scores = league(library, judge, Reference.load(STARTER_REFERENCE), LeagueSettings(infinity=infinity))
     except CatalogError as cause:  # a night without scores is a night: its sounds are made and found
         return str(cause)
-    library.add_scores(scores)
+    library.replace_model_scores(scores, judge.id)
     return None
 
 
-def catch_up(library: Library, embedder: Embedder, device: str) -> None:
+def make_usable(library: Library, embedder: Embedder, banks: Sequence[NoveltyBank]) -> None:
+    """Give accepted sounds that came in by another way than a night what search and packs need."""
+    embed_missing(library, embedder)
+    flag_copies(library, embedder, banks)
+    score_sounds(library, embedder)
+    build_index(library, embedder)
+
+
+def catch_up(library: Library, embedder: Embedder, device: str, banks: Sequence[NoveltyBank] = ()) -> None:
     """Make what a library lacks beside sounds, for a night that has nothing left to generate."""
     embedded = embed_missing(library, embedder)
+    flag_copies(library, embedder, banks)
     if embedded or any(sample.score is None for sample in library.samples()):
         score_sounds(library, embedder)
     build_index(library, embedder)

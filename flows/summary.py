@@ -45,6 +45,11 @@ class Morning:
         return tuple(cell for cell in self.night.cells if cell.accepted < (self.target or 0))
 
     @property
+    def copies(self) -> int:
+        """How many of this night's accepted sounds are copies of training notes."""
+        return sum(1 for sample in self.sounds if sample.status == "accepted" and sample.is_copy)
+
+    @property
     def went_wrong(self) -> bool:
         """True when a model could not be used or a sound not be made; rejected sounds are no trouble."""
         return bool(self.left_out or self.night.failed)
@@ -76,6 +81,7 @@ def as_json(morning: Morning) -> dict[str, Any]:
         **{key: getattr(night, key) for key in _COUNTS},
         "cells": [dataclasses.asdict(cell) for cell in night.cells],
         "short_cells": [cell_name(cell) for cell in morning.short_cells],
+        "copies": morning.copies,
         "rejection_reasons": dict(night.rejection_reasons),
         "failures": dict(night.failures),
         "left_out": dict(morning.left_out),
@@ -100,6 +106,9 @@ def _sound(sample: SampleRecord) -> dict[str, Any]:
         "status": sample.status,
         "note": sample.note,
         "score": sample.score,
+        "nearest_note": sample.nearest_note,
+        "likeness": sample.likeness,
+        "copy": sample.is_copy,
         "reasons": [reason["sentence"] for reason in sample.reasons],
     }
 
@@ -116,6 +125,8 @@ def as_text(morning: Morning) -> str:
         lines.append(f"  wanted {morning.target} accepted in each cell: {_shortfall(morning)}")
     if night.rejection_reasons:
         lines.append(f"  rejected for: {_counted(night.rejection_reasons)}")
+    if morning.copies:
+        lines.append(f"  copies of training notes, left out of packs: {morning.copies}")
     lines += [f"  stopped by the canary: {cell.sentence}" for cell in night.stopped]
     lines += [f"  not used: {model}: {cause}" for model, cause in morning.left_out.items()]
     lines += [f"  failed ({count}): {line}" for line, count in night.failures.items()]

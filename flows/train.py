@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import shlex
 import sys
 import time
@@ -18,25 +19,42 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.errors import CatalogError
 from flows.settings import device_name, share_cores
+from generation.cards import CARD_FILE
 from generation.corpus.info import read_info
 from generation.errors import ConfigError, GenerationError
+from generation.published_parts import is_hub_id
 from generation.registry import weights_fingerprint
 from generation.shipped import config_path
 from generation.strict_yaml import parse_value, read_yaml, unknown_name, validate
-from generation.training.record import RECORD, portable
+from generation.training.export import MODEL_FOLDER
+from generation.training.launched import is_first_process, own_device
+from generation.training.licence_links import source_links
+from generation.training.record import RECORD, portable, read_record
 
 if TYPE_CHECKING:
+    from generation.training.dry_run import DryRun
     from generation.training.settings import TrainSettings
-    from generation.training.trainer import Progress, TrainResult
+    from generation.training.trainer import Progress, Task, TrainResult
 
 # Recipe -> the module that has class Settings(TrainSettings) and build(corpus_folder, settings, device).
 RECIPES = {
     "chopan": "generation.training.recipes.chopan",
     "clip": "generation.training.recipes.clip",
+    "text-encoder": "generation.training.recipes.text_encoder",
+    "autoencoder": "generation.training.recipes.autoencoder",
+    "vocoder": "generation.training.recipes.vocoder",
+    "audio-diffusion": "generation.training.recipes.audio_diffusion",
+    "audio-latent-diffusion": "generation.training.recipes.audio_diffusion",
+    "riffusion": "generation.training.recipes.riffusion",
+    "riffusion-ft": "generation.training.recipes.riffusion",
+    "tango-clean": "generation.training.recipes.tango",
+    "tango-ft": "generation.training.recipes.tango",
     "judge": "flows.recipes.judge",
     "clap": "flows.recipes.clap",
 }
 _PRINT_EVERY_S = 10.0
+# Any of these makes a folder one of weights.
+_MARKS = (RECORD, CARD_FILE, "model_index.json", "config.json")
 
 
 def run_recipe(
@@ -47,29 +65,43 @@ def run_recipe(
     config: str | Path | None = None,
     device: str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    tensorboard: bool = False,
 ) -> TrainResult:
     """Train recipe `name` on a corpus folder and leave the model in out/model; resumes a run found in `out`.
 
     overrides: settings that replace those of the configuration, dotted keys for inner ones. config: a
     shipped name or a YAML file, the recipe's own by default. device: None takes CUDA where there is one.
-    Raises ConfigError, CorpusError, TrainingError or a CatalogError, each one line.
+    tensorboard: also write the figures into out/tensorboard. Several processes that a launcher started train
+    together (generation.training.processes). Raises ConfigError, CorpusError, TrainingError or a CatalogError,
+    each one line.
     """
-    if name not in RECIPES:
-        raise ConfigError(unknown_name("recipe", name, RECIPES))
-    source = config_path("train", config or name)
-    content = _merged(read_yaml(source), overrides)
-
-    import torch
+    task, settings, where = _built(name, overrides, corpus, config, device)
 
     from generation.training.trainer import train
 
-    recipe = importlib.import_module(RECIPES[name])
-    settings = validate(content, recipe.Settings, f"{source} with --set" if overrides else str(source))
-    where = device_name(device)
-    torch.manual_seed(settings.seed)
-    task = recipe.build(Path(corpus), settings, where)
     record = _record(name, overrides, Path(corpus), config, settings)
-    return train(task, settings, Path(out), where, record, progress)
+    return train(task, settings, Path(out), where, record, progress, tensorboard)
+
+
+def dry_run_recipe(
+    name: str,
+    overrides: Mapping[str, Any],
+    corpus: Path,
+    config: str | Path | None = None,
+    device: str | None = None,
+    at_tflops: float | None = None,
+) -> DryRun:
+    """Measure what `run_recipe` with these arguments would take, on a few batches and without a folder of its own.
+
+    at_tflops: what another device is believed to reach, 10^12 operations a second. Raises as run_recipe does.
+    """
+    if at_tflops is not None and not at_tflops > 0:
+        raise ConfigError(f"--at-tflops {at_tflops:g}: a number above 0 is needed, such as 100")
+    task, settings, where = _built(name, overrides, corpus, config, device)
+
+    from generation.training.dry_run import dry_run
+
+    return dry_run(task, settings, where, at_tflops)
 
 
 def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
@@ -85,10 +117,26 @@ def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line of this module; return the exit status (1 after a one-line error)."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.dry_run and options.out is None:
+        parser.error("--out is needed, or --dry-run")
+    if options.at_tflops is not None and not options.dry_run:
+        parser.error("--at-tflops goes with --dry-run")
     share_cores()
+    if not is_first_process():
+        logging.disable(logging.WARNING)  # the first process says it
     try:
         overrides = parse_overrides(options.set)
+        if options.dry_run:
+            found = dry_run_recipe(
+                options.recipe, overrides, options.corpus, options.config, options.device, options.at_tflops
+            )
+            from generation.training.dry_run import dry_run_text
+
+            facts, text = dry_run_facts(options.recipe, found), dry_run_text(options.recipe, found)
+            print(json.dumps(facts, indent=1) if options.json else text)
+            return 0
         result = run_recipe(
             options.recipe,
             overrides,
@@ -97,15 +145,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.config,
             options.device,
             ProgressLines(),
+            options.tensorboard,
         )
     except (GenerationError, CatalogError) as error:
-        print(f"nightcrate: {error}", file=sys.stderr)
+        if is_first_process():
+            print(f"nightcrate: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("nightcrate: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
-    print(f"{result.folder}: {result.steps} steps, {result.trained_s:.0f} s of training")
+    if not is_first_process():
+        return 0
+    text = f"{result.folder}: {result.steps} steps, {result.trained_s:.0f} s of training"
+    print(json.dumps(result_facts(result), indent=1) if options.json else text)
     return 0
+
+
+def dry_run_facts(recipe: str, found: DryRun) -> dict[str, Any]:
+    """A dry run as JSON says it."""
+    return {"recipe": recipe, **asdict(found), "memory_bytes": found.memory_bytes}
+
+
+def result_facts(result: TrainResult) -> dict[str, Any]:
+    """A finished run as JSON says it."""
+    return {**asdict(result), "folder": str(result.folder), "figures": dict(result.figures)}
 
 
 class ProgressLines:
@@ -137,13 +200,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
     parser.add_argument("--corpus", type=Path, required=True, help="folder with train/ and valid/")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a stopped run goes on there")
+    parser.add_argument("--out", type=Path, help="folder of the run; a stopped run goes on there")
     parser.add_argument("--config", help="configuration: a shipped name or a YAML file (default: the recipe's own)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="replace one setting; may be repeated"
     )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="also write the figures for TensorBoard, into OUT/tensorboard"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only measure what the run would take")
+    parser.add_argument(
+        "--at-tflops", type=float, metavar="N", help="with --dry-run: hours where N TFLOP/s are reached"
+    )
+    parser.add_argument("--json", action="store_true", help="answer in JSON, for machines")
     return parser
+
+
+def _built(
+    name: str, overrides: Mapping[str, Any], corpus: Path, config: str | Path | None, device: str | None
+) -> tuple[Task, TrainSettings, str]:
+    """Return the task of a recipe, its settings and the name of its device."""
+    if name not in RECIPES:
+        raise ConfigError(unknown_name("recipe", name, RECIPES))
+    source = config_path("train", config or name)
+    content = _merged(read_yaml(source), overrides)
+
+    import torch
+
+    recipe = importlib.import_module(RECIPES[name])
+    settings = validate(content, recipe.Settings, f"{source} with --set" if overrides else str(source))
+    where = own_device(device_name(device))
+    torch.manual_seed(settings.seed)
+    return recipe.build(Path(corpus), settings, where), settings, where
 
 
 def _merged(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,30 +262,26 @@ def _record(
         "recipe": name,
         "command": shlex.join(command),
         "corpus": asdict(read_info(corpus / "train")),  # imported sounds say it there, rendered ones one folder up
-        "parents": [_parent_facts(folder) for folder in _parent_folders(settings)],
+        "parents": _parents(settings),
     }
 
 
-def _parent_folders(settings: TrainSettings) -> list[Path]:
-    """Return the folders among the settings that another run has exported: the models this one builds on."""
-    named = [Path(value) for _, value in settings if isinstance(value, (str, Path)) and value]
-    return [folder for folder in named if (folder / RECORD).is_file()]
+def _parents(settings: TrainSettings) -> list[dict[str, Any]]:
+    """Return the models that a run builds on: the folders of weights and the hub ids among its settings."""
+    named = [str(value) for _, value in settings if isinstance(value, (str, Path)) and value]
+    places = [Path(name, inner) for name in named for inner in ("", MODEL_FOLDER)]
+    folders = [place for place in places if any((place / mark).is_file() for mark in _MARKS)]
+    return [_parent_facts(folder) for folder in folders] + [{"hub": name} for name in named if is_hub_id(name)]
 
 
 def _parent_facts(folder: Path) -> dict[str, Any]:
-    facts = _read_json(folder / RECORD)
-    told = {key: facts.get(key) for key in ("recipe", "command", "corpus", "parents")}
-    return {"fingerprint": weights_fingerprint(folder), **told}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: is not the JSON that nightcrate wrote ({error})") from error
-    if not isinstance(facts, dict):
-        raise ConfigError(f"{path}: holds {type(facts).__name__}; keys and values are needed")
-    return facts
+    """Return what a run's folder recorded; of weights that nightcrate did not train, name and licence chain."""
+    known: dict[str, Any] = {"fingerprint": weights_fingerprint(folder)}
+    if (folder / RECORD).is_file():
+        facts = read_record(folder / RECORD)
+        return known | {key: facts.get(key) for key in ("recipe", "command", "corpus", "parents")}
+    chain = [link.model_dump(mode="json") for link in source_links(str(folder))]
+    return known | {"name": folder.resolve().name, "licence_chain": chain}
 
 
 if __name__ == "__main__":

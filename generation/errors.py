@@ -25,3 +25,7 @@ class CardError(GenerationError):
 
 class TrainingError(GenerationError):
     """A training run cannot start or must stop."""
+
+
+class HubError(GenerationError):
+    """A repository of the hub cannot be had: no network, no permission, no room, or nothing safe in it."""

@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import Protocol, cast
 
 from generation.audio import Clip, file_sha256
-from generation.cards import CARD_FILE, ModelCard, Weights, list_cards, read_card, read_card_file
-from generation.errors import CardError
+from generation.cards import CARD_FILE, ModelCard, list_cards, read_card, read_card_file
+from generation.errors import CardError, HubError
+from generation.hub import open_source
 from generation.shipped import config_names, config_path, starter_dir
 from generation.strict_yaml import unknown_name
 
@@ -35,13 +36,11 @@ _TECHNIQUES = {
     "audio-latent-diffusion": "generation.pipelines.audio_diffusion",
     "riffusion": "generation.pipelines.riffusion",
     "tango": "generation.pipelines.tango",
+    "diffusers": "generation.pipelines.any_diffusers",
 }
 
 # What a folder of weights holds besides weights: how it came to be, which changes no sound.
-_RECORDS = frozenset({CARD_FILE, "training.json", "losses.csv", "README.md"})
-
-# Never fetched: formats that run code when opened.
-_HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
+_RECORDS = frozenset({CARD_FILE, "training.json", "losses.csv", "losses.png", "README.md"})
 
 _fingerprints: dict[tuple[tuple[str, int, int], ...], str] = {}
 
@@ -134,6 +133,11 @@ def identify(name_or_folder: str | os.PathLike[str]) -> ModelIdentity:
     return ModelIdentity(card, weights_fingerprint(folder), module.TECHNIQUE_VERSION)
 
 
+def model_folder(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Return the folder of a model's weights, by its shipped name or its folder. Raises as `load_model` does."""
+    return _find(name_or_folder)[1]
+
+
 def find_card(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path]:
     """Return the card that a name or a folder means, and its file.
 
@@ -161,7 +165,7 @@ def weights_fingerprint(folder: Path) -> str:
     files = [
         path
         for path in sorted(folder.rglob("*"), key=lambda each: each.relative_to(folder).as_posix())
-        if path.is_file() and path.relative_to(folder).as_posix() not in _RECORDS and not path.name.startswith(".")
+        if path.is_file() and path.name not in _RECORDS and not path.name.startswith(".")
     ]
     if not files:
         raise CardError(f"{folder}: holds no weights; install nightcrate again or train the model")
@@ -187,9 +191,12 @@ def _weights_folder(card: ModelCard, card_file: Path) -> Path:
     weights = card.weights
     if weights is None:
         make = f"make them with: {card.trained_by}" if card.trained_by else "train them first"
-        raise CardError(f"{card.name}: no weights are published; {make}; then name that folder as the model")
+        raise CardError(f"{card.name}: no weights can be fetched; {make}; then name that folder as the model")
     if weights.hub is not None:
-        return _hub_folder(card, weights)
+        try:
+            return open_source(weights.hub, weights.revision)
+        except HubError as error:
+            raise CardError(f"{card.name}: {error}") from error
     if weights.starter is not None:
         folder = starter_dir() / weights.starter
         missing = "the shipped weights are missing; install nightcrate again"
@@ -199,33 +206,3 @@ def _weights_folder(card: ModelCard, card_file: Path) -> Path:
     if not folder.is_dir():
         raise CardError(f"{card.name}: {missing} ({folder})")
     return folder
-
-
-def _hub_folder(card: ModelCard, weights: Weights) -> Path:
-    """Return the local snapshot of a hub repository, fetched only when this machine does not hold it yet."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    hub = cast(str, weights.hub)
-    for local_only in (True, False):
-        try:
-            return Path(
-                snapshot_download(
-                    hub,
-                    revision=weights.revision,
-                    local_files_only=local_only,
-                    allow_patterns=list(_HUB_PATTERNS),
-                )
-            )
-        except LocalEntryNotFoundError:
-            continue
-        except RepositoryNotFoundError as error:
-            raise CardError(f"{card.name}: the hub has no repository {hub} that this machine may read") from error
-        except (HfHubHTTPError, OSError) as error:
-            raise CardError(f"{card.name}: {hub} cannot be fetched ({type(error).__name__}); {_starters()}") from error
-    raise CardError(f"{card.name}: {hub} is not on this machine and the hub cannot be reached; {_starters()}")
-
-
-def _starters() -> str:
-    names = ", ".join(card.name for card in list_cards() if card.tier == "starter")
-    return f"connect once, or use a starter model, which needs no network: {names}"

@@ -19,8 +19,9 @@ FILES = sorted(path.relative_to(configs_dir()) for path in configs_dir().rglob("
 
 
 def read_recipe(name: str) -> object:
-    # A recipe's presets bear its name: chopan, chopan-thesis.
-    recipe = importlib.import_module(RECIPES[name.partition("-")[0]])
+    # A recipe's presets bear its name: chopan, chopan-thesis; of riffusion-ft-sane it is not riffusion.
+    owner = max((recipe for recipe in RECIPES if f"{name}-".startswith(f"{recipe}-")), key=len)
+    recipe = importlib.import_module(RECIPES[owner])
     return load_yaml(config_path("train", name), recipe.Settings)
 
 

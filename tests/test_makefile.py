@@ -79,7 +79,7 @@ def test_a_broken_install_is_not_taken_for_a_whole_one(checkout: Path) -> None:
 def test_the_laion_extra_gets_an_environment_of_its_own(checkout: Path) -> None:
     code, _, diary = make(checkout, ".venv-laion/.installed")
     assert code == 0
-    assert any("-c constraints/laion.txt" in line and ".[laion,test]" in line for line in diary)
+    assert any("-c constraints/laion.txt" in line and ".[laion,train,test]" in line for line in diary)
     assert not (checkout / ".venv").exists()
 
 

@@ -22,6 +22,9 @@ from catalog.errors import EmbedderError
 from generation.audio import Clip, file_sha256
 
 BATCH = 32
+FEWEST = 4
+"""Clips that go through the network together at least: one alone is computed with sums in another order."""
+_SILENCE = np.zeros(0, np.float32)
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 
@@ -57,8 +60,11 @@ class Judge:
         """
         parts: list[tuple[dict[str, torch.Tensor], torch.Tensor]] = []
         for start in range(0, len(clips), BATCH):
-            pictures = log_mel([listening_wave(clip) for clip in clips[start : start + BATCH]])
-            parts.append(self._net(pictures.to(self._device)))
+            waves = [listening_wave(clip) for clip in clips[start : start + BATCH]]
+            pictures = log_mel([*waves, *[_SILENCE] * (FEWEST - len(waves))])
+            heads, embedding = self._net(pictures.to(self._device))
+            n = len(waves)
+            parts.append(({name: logits[:n] for name, logits in heads.items()}, embedding[:n]))
         if not parts:
             empty = {
                 name: np.zeros((0, n), np.float32) for name, n in (("source", 3), ("family", 11), ("qualities", 10))

@@ -39,8 +39,10 @@ EXAMPLE_FRAMES = 96
 SHORTEST = WINDOW + (EXAMPLE_FRAMES - 1) * HOP
 """Samples that one example needs: 15600, 0.975 s."""
 DIM = 128
-GROUP = 16
+GROUP = 32
 """Examples that go through the network together, always so many; see `at_least`."""
+CLIPS = 32
+"""Waveforms whose pictures are held at a time."""
 
 
 class VGGish(nn.Module):
@@ -65,6 +67,7 @@ class VGGish(nn.Module):
             nn.Linear(4096, DIM),
         )  # fmt: skip
         self.id = "vggish@unloaded"
+        self.features.to(memory_format=torch.channels_last)  # a third faster on a CPU
         self.requires_grad_(False).eval()
 
     def load_weights(self, file: str | Path, sha256: str | None = PUBLISHED.sha256) -> Self:
@@ -84,7 +87,7 @@ class VGGish(nn.Module):
 
     def forward(self, examples: torch.Tensor) -> torch.Tensor:
         """Log-mel examples float32 [n, 96, 64] -> embeddings [n, 128], any real value."""
-        x = self.features(examples.unsqueeze(1))
+        x = self.features(examples.unsqueeze(1).contiguous(memory_format=torch.channels_last))
         # The weights were made where channels come last, so that is how a map [512, 6, 4] is laid out.
         return self.embeddings(x.permute(0, 2, 3, 1).flatten(1))
 
@@ -103,16 +106,18 @@ class VGGish(nn.Module):
         Only equal lengths make a batch: padding would change the result. A row is what `embed` gives, to 5e-7 of its
         peak.
         """
-        examples = log_mel_examples(waveforms_16k)
-        flat = examples.reshape(-1, EXAMPLE_FRAMES, MEL_BANDS)
-        device = next(self.parameters()).device
+        waves = checked_waveforms(waveforms_16k, SHORTEST, "VGGish")
+        frames = (1 + (waves.shape[1] - WINDOW) // HOP) // EXAMPLE_FRAMES
         out = [np.zeros((0, DIM), np.float32)]
+        device = next(self.parameters()).device
         # TF32, which cuDNN takes where it can, keeps three digits; scores are compared to more.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            for start in range(0, len(flat), GROUP):
-                part = flat[start : start + GROUP]
-                out.append(self(torch.from_numpy(at_least(part, GROUP)).to(device))[: len(part)].cpu().numpy())
-        return np.concatenate(out).reshape(*examples.shape[:2], DIM)
+            for first in range(0, len(waves), CLIPS):
+                flat = log_mel_examples(waves[first : first + CLIPS]).reshape(-1, EXAMPLE_FRAMES, MEL_BANDS)
+                for start in range(0, len(flat), GROUP):
+                    part = flat[start : start + GROUP]
+                    out.append(self(torch.from_numpy(at_least(part, GROUP)).to(device))[: len(part)].cpu().numpy())
+        return np.concatenate(out).reshape(len(waves), frames, DIM)
 
 
 def log_mel_examples(waveforms_16k: np.ndarray) -> np.ndarray:

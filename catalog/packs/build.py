@@ -39,12 +39,16 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class PackResult:
-    """A finished pack: its file and sha256, what lies in it, and how many sounds were left out as not fit."""
+    """A finished pack: its file and sha256, what lies in it, and how many sounds were left out as not fit.
+
+    copies_left_out: how many of those left out are accepted sounds, left out for being copies of training notes.
+    """
 
     path: Path
     sha256: str
     items: tuple[PackItem, ...]
     left_out: int
+    copies_left_out: int = 0
 
 
 def make_pack(
@@ -52,16 +56,24 @@ def make_pack(
     samples: Sequence[SampleRecord],
     out: Path,
     allow_noncommercial: Collection[str] = (),
+    include_copies: bool = False,
 ) -> PackResult:
     """Write the chosen sounds into the zip file `out` and record the pack in the library.
 
-    Sounds that were rejected, or dropped by a reviewer, are left out. Sounds of models that are not free for
+    Sounds that were rejected, or dropped by a reviewer, are left out; so are copies of training notes, which are not
+    ours to sell as new, unless `include_copies`. Sounds of models that are not free for
     commercial use stop the pack, unless `allow_noncommercial` names each such model. The same sounds always
     give the same bytes. Raises PackError, and leaves no part of a zip, when a licence stands in the way,
     nothing remains, a master is missing or damaged, or the disk refuses.
     """
     given = {sample.id: sample for sample in samples}
-    chosen = [s for s in given.values() if s.status == ACCEPTED and s.review != DROP]
+    fit = [s for s in given.values() if s.status == ACCEPTED and s.review != DROP]
+    chosen = [s for s in fit if include_copies or not s.is_copy]
+    if fit and not chosen:
+        raise PackError(
+            f"no sound to pack: all {len(fit)} are copies of training notes (the first of {fit[0].nearest_note}); "
+            "--include-copies lets them in"
+        )
     if not chosen:
         raise PackError(
             f"no sound to pack: {len(given)} came, an accepted one that nobody dropped is needed; "
@@ -91,7 +103,7 @@ def make_pack(
         logger.warning("%s: the library is read-only and does not remember this pack", out)
     else:
         library.add_pack(out.name, sha256, items)
-    return PackResult(out, sha256, items, left_out=len(given) - len(chosen))
+    return PackResult(out, sha256, items, left_out=len(given) - len(chosen), copies_left_out=len(fit) - len(chosen))
 
 
 def _wav(library: Library, sample: SampleRecord, digests: dict[int, str]) -> bytes:

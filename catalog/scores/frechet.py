@@ -60,7 +60,7 @@ def gaussian(features: np.ndarray, name: str = "features") -> Gaussian:
     mean = x.mean(axis=0)
     factor = (x - mean) / np.sqrt(x.shape[0] - 1)
     if factor.shape[0] > factor.shape[1]:
-        factor = _square_factor(factor)
+        factor = square_factor(factor)
     return Gaussian(mean=mean, factor=factor, n=x.shape[0])
 
 
@@ -89,7 +89,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     return gaussian_distance(gaussian(x, "first set"), gaussian(y, "second set"))
 
 
-def _square_factor(factor: np.ndarray) -> np.ndarray:
+def square_factor(factor: np.ndarray) -> np.ndarray:
     """Return R [d, d] with R^T R = F^T F for a tall F [n, d]: by Cholesky, by QR where that is unsafe."""
     try:
         upper = np.linalg.cholesky(factor.T @ factor).T

@@ -52,6 +52,11 @@ def label_matched_kl(reference_means: np.ndarray, posteriors: np.ndarray) -> flo
     Lower is better, but a perfect set does not reach 0, since the mean of a cell is broader than any one
     sound. Raises ScoreError on NaN, unequal shapes, no rows or rows that do not sum to 1.
     """
+    return float(label_matched_kls(reference_means, posteriors).mean())
+
+
+def label_matched_kls(reference_means: np.ndarray, posteriors: np.ndarray) -> np.ndarray:
+    """Return the terms of label_matched_kl, one for each sound, float64 [n]; see there."""
     p = _table(reference_means, "reference posteriors")
     q = _table(posteriors, "posteriors")
     if p.shape != q.shape:
@@ -59,7 +64,7 @@ def label_matched_kl(reference_means: np.ndarray, posteriors: np.ndarray) -> flo
     for table, name in ((p, "reference posteriors"), (q, "posteriors")):
         if (table < 0).any() or np.abs(table.sum(axis=1) - 1).max() > 1e-3:
             raise ScoreError(f"{name}: rows that are no probabilities came; give posteriors, not logits")
-    return float(_divergence(p, q).mean())
+    return _divergence(p, q)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

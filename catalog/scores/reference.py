@@ -8,9 +8,11 @@ cut to the same length, since a judge hears silence too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -116,6 +118,14 @@ class Reference:
 
     def save(self, path: Path) -> None:
         """Write everything into one safetensors file, atomically; equal references give equal bytes."""
+        write_bytes(path, self._to_bytes())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that the file holds, 12 hex digits: equal only for a reference that gives equal scores."""
+        return hashlib.sha256(self._to_bytes()).hexdigest()[:12]
+
+    def _to_bytes(self) -> bytes:
         tensors = {f"features/{source}/{family}": rows for (source, family), rows in self.features.items()}
         tensors |= {f"posterior/{source}/{family}": row for (source, family), row in self.posteriors.items()}
         about = {
@@ -124,7 +134,7 @@ class Reference:
             "length_s": self.length_s,
             "own_kl": {"/".join(cell): value for cell, value in self.own_kl.items()},
         }
-        write_bytes(path, save(tensors, {_METADATA_KEY: json.dumps(about, sort_keys=True)}))
+        return save(tensors, {_METADATA_KEY: json.dumps(about, sort_keys=True)})
 
     @classmethod
     def load(cls, path: Path) -> Reference:

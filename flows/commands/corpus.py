@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.novelty import fingerprint
 from flows.commands.options import JsonOption, answer
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _LEFT_OUT_SHOWN = 10
 app = typer.Typer(help="Notes to learn from, in NSynth's format.", no_args_is_help=True)
+
+app.command()(fingerprint)
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist.", show_default=False)]
 

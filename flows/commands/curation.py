@@ -70,6 +70,9 @@ def pack(
         list[str] | None,
         typer.Option("--allow-noncommercial", help="Let sounds of this model in although they may not be sold."),
     ] = None,
+    include_copies: Annotated[
+        bool, typer.Option("--include-copies", help="Let copies of training notes in; they are left out otherwise.")
+    ] = False,
     library: LibraryOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -80,14 +83,16 @@ def pack(
         from catalog.packs.build import make_pack
 
         samples = _chosen(opened, query, where, k, device)
-        made = make_pack(opened, samples, out, allow_noncommercial or ())
+        made = make_pack(opened, samples, out, allow_noncommercial or (), include_copies)
         content = {
             "path": str(made.path.resolve()),
             "sha256": made.sha256,
             "left_out": made.left_out,
+            "copies_left_out": made.copies_left_out,
             "items": [asdict(item) for item in made.items],
         }
-        answer(content, as_json, f"{made.path}: {len(made.items)} sounds, sha256 {made.sha256}")
+        copies = f", {made.copies_left_out} copies of training notes left out" if made.copies_left_out else ""
+        answer(content, as_json, f"{made.path}: {len(made.items)} sounds{copies}, sha256 {made.sha256}")
 
 
 def _chosen(

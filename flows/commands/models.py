@@ -1,69 +1,98 @@
-"""Models: what there is, how to train one, and how to take one in from its original files."""
+"""Models: what there is, fetching and checking their weights, and taking one in from its original files."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.options import DeviceOption, JsonOption, answer
+from flows.commands.options import JsonOption, answer
 
 if TYPE_CHECKING:
     from generation.cards import ModelCard
 
+app = typer.Typer(name="models", help="Models: list, fetch, verify, convert.", no_args_is_help=True)
 
-def models(
-    name: Annotated[str | None, typer.Argument(help="A model, to see all of its card.", show_default=False)] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the models that ship with nightcrate, or show one's card with its licence chain."""
-    from generation.registry import find_card, list_cards
 
-    if name is not None:
-        card, _ = find_card(name)
-        answer(card.model_dump(mode="json"), as_json, _card_text(card))
-        return
+@app.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """List the models that nightcrate knows, with what their sounds may be used for."""
+    from generation.cards import list_cards
+
     cards = list_cards()
     lines = [f"{card.name:<28s} {card.tier:<8s} {_terms(card):<24s} {card.description}" for card in cards]
     answer([card.model_dump(mode="json") for card in cards], as_json, "\n".join(lines))
 
 
-def train(
-    recipe: Annotated[str, typer.Argument(help="chopan, clip, clap or judge.")],
-    corpus: Annotated[Path, typer.Option("--corpus", help="Folder with train/ and valid/.", show_default=False)],
-    out: Annotated[
-        Path,
-        typer.Option("--out", help="Folder of the run; a stopped run goes on there.", show_default=False),
-    ],
-    config: Annotated[
-        str | None, typer.Option("--config", help="A shipped name or a YAML file [the recipe's].")
-    ] = None,
-    assignment: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace one setting; may be repeated."),
-    ] = None,
-    device: DeviceOption = None,
+@app.command()
+def info(
+    name: Annotated[str, typer.Argument(help="A model, or the folder of one.", show_default=False)],
+    as_json: JsonOption = False,
 ) -> None:
-    """Train a recipe on a corpus; the model is left in OUT/model."""
+    """Show all of a model's card, with its licence chain."""
+    from generation.registry import find_card
+
+    card, _ = find_card(name)
+    answer(card.model_dump(mode="json"), as_json, _card_text(card))
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Models, or hub ids: owner/name.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch weights from the hub: the price in disk first, then the files, each checked."""
     from flows.progress import progress
-    from flows.settings import device_name
-    from flows.train import parse_overrides, run_recipe
+    from flows.weights import hub_source
+    from generation.hub_fetch import check_room, plan_fetch
+    from generation.hub_fetch import fetch as fetch_plan
 
-    overrides = parse_overrides(assignment or [])
-    with progress(f"train {recipe}") as bar:
-        result = run_recipe(
-            recipe,
-            overrides,
-            corpus,
-            out,
-            config,
-            device_name(device),
-            lambda told: bar.show(told.step, told.steps),
-        )
-    print(f"{result.folder}: {result.steps} steps, {result.trained_s:.0f} s of training")
+    plans = [plan_fetch(*hub_source(name)) for name in names]
+    for plan in plans:
+        here = plan.bytes_total - plan.bytes_missing
+        line = f"{plan.repo}: {len(plan.files)} files, {_size(plan.bytes_missing)} to fetch, {_size(here)} here already"
+        print(line, file=sys.stderr, flush=True)
+    check_room(plans)
+    folders = []
+    with progress("MB", sum(plan.bytes_missing for plan in plans) // 10**6) as bar:
+        came = 0
+
+        def told(some: int) -> None:
+            nonlocal came
+            came += some
+            bar.show(came // 10**6, sum(plan.bytes_missing for plan in plans) // 10**6)
+
+        for plan in plans:
+            folders.append(fetch_plan(plan, told))
+    facts = [
+        {"repo": plan.repo, "revision": plan.revision, "folder": str(folder), "bytes": plan.bytes_total}
+        for plan, folder in zip(plans, folders, strict=True)
+    ]
+    answer(facts, as_json, "\n".join(f"{fact['repo']} at {fact['revision']}: {fact['folder']}" for fact in facts))
 
 
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models or hub ids; all that are here by default.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold weights against their hashes, every byte; ends with 1 where one differs."""
+    from flows.weights import check_weights
+
+    found = check_weights(names or ())
+    lines = [f"{check.name}: {check.files} files as they should be" for check in found if not check.problems]
+    lines += [f"{check.name}: {problem}" for check in found for problem in check.problems]
+    answer([asdict(check) for check in found], as_json, "\n".join(lines))
+    if any(check.problems for check in found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def convert(
     folder: Annotated[Path, typer.Argument(help="Folder with TANGO's original files.")],
     text_encoder: Annotated[
@@ -87,6 +116,10 @@ def convert(
 
 def _terms(card: ModelCard) -> str:
     return {"yes": "may be sold", "no": "not for sale"}.get(card.commercial, "terms undeclared")
+
+
+def _size(count: int) -> str:
+    return f"{count / 10**9:.1f} GB" if count >= 10**9 else f"{count / 10**6:.1f} MB"
 
 
 def _card_text(card: ModelCard) -> str:

@@ -40,6 +40,11 @@ MaxDurationOption = Annotated[
     float | None, typer.Option("--max-duration", min=0, help="Only up to this many seconds long.")
 ]
 
+CopiesOption = Annotated[
+    bool | None,
+    typer.Option("--only-copies/--no-copies", help="Only copies of training notes, or none of them [both]."),
+]
+
 
 def sound_filter(
     family: list[str] | None,
@@ -49,6 +54,7 @@ def sound_filter(
     note: list[str] | None,
     min_score: float | None,
     max_duration: float | None,
+    copies: bool | None = None,
 ) -> SampleFilter:
     """The filter that the options ask for; ConfigError for a word that is not NSynth's or no note."""
     from catalog.records import SampleFilter
@@ -62,6 +68,7 @@ def sound_filter(
         midi_notes=tuple(parse_note(name) for name in note or ()),
         min_score=min_score,
         max_duration_s=max_duration,
+        copies=copies,
     )
 
 

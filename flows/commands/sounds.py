@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.commands.options import (
+    CopiesOption,
     DeviceOption,
     FamilyOption,
     JsonOption,
@@ -42,13 +43,14 @@ def search(
     note: NoteOption = None,
     min_score: MinScoreOption = None,
     max_duration: MaxDurationOption = None,
+    copies: CopiesOption = None,
     no_fulltext: Annotated[bool, typer.Option("--no-fulltext", help="Rank by sound alone, not by tags.")] = False,
     library: LibraryOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find sounds by words, English or Spanish; -word excludes, "word" demands."""
-    where = sound_filter(family, source, quality, model, note, min_score, max_duration)
+    where = sound_filter(family, source, quality, model, note, min_score, max_duration, copies)
     with open_library(library) as opened:
         from catalog.search import search as find
 
@@ -66,12 +68,13 @@ def similar(
     note: NoteOption = None,
     min_score: MinScoreOption = None,
     max_duration: MaxDurationOption = None,
+    copies: CopiesOption = None,
     library: LibraryOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find sounds that sound like one of the library, or like a sound file."""
-    where = sound_filter(family, source, quality, model, note, min_score, max_duration)
+    where = sound_filter(family, source, quality, model, note, min_score, max_duration, copies)
     with open_library(library) as opened:
         from catalog.search import similar as find
         from generation.audio import read_clip
@@ -109,6 +112,9 @@ def sound_json(library: Library, sample: SampleRecord) -> dict[str, Any]:
         "cents": sample.cents,
         "duration_s": sample.duration_s,
         "score": sample.score,
+        "nearest_note": sample.nearest_note,
+        "likeness": sample.likeness,
+        "copy": sample.is_copy,
         "status": sample.status,
         "review": sample.review,
         "key": sample.job_key,
@@ -125,6 +131,8 @@ def details_json(library: Library, details: SampleDetails) -> dict[str, Any]:
         "commercial": sample.commercial,
         "reasons": list(sample.reasons),
         "sources": list(sample.sources),
+        "clap_note": sample.clap_note,
+        "clap_cosine": sample.clap_cosine,
         "created_at": sample.created_at.isoformat(),
         "settings": details.settings,
         "raw_facts": details.raw_facts,
@@ -160,6 +168,8 @@ def _line(library: Library, sample: SampleRecord) -> str:
     score = "unscored" if sample.score is None else f"score {sample.score:.0f}"
     length = "" if sample.duration_s is None else f"{sample.duration_s:.2f} s"
     where = library.path / sample.file if sample.file else "not kept"
+    if sample.is_copy:
+        where = f"{where}  copy of {sample.nearest_note}"
     return f"#{sample.id:<5d} {sample.prompt:<44s} {note:<11s} {length:>7s}  {score:<9s} {where}"
 
 

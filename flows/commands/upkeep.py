@@ -1,9 +1,8 @@
-"""Keep a library sound: verify, rebuild; and what it says of its models: league."""
+"""Keep a library sound: verify, rebuild."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
@@ -33,36 +32,16 @@ def verify(library: LibraryOption = None, as_json: JsonOption = False) -> None:
 
 
 def rebuild(library: LibraryOption = None, device: DeviceOption = None, as_json: JsonOption = False) -> None:
-    """Make again from the rows and files what can be: missing vectors, scores, full text, index."""
+    """Make again from the rows and files what can be: vectors, nearest training notes, scores, full text, index."""
     from flows import stages
+    from flows.novelty import banks_of_library, flag_copies
 
     with open_library(library, to_write=True) as opened:
         embedder = library_embedder(opened, device)
         opened.lock()
         embedded = stages.embed_missing(opened, embedder)
+        compared = flag_copies(opened, embedder, banks_of_library(opened))
         scored = stages.score_sounds(opened, embedder)
         indexed = opened.rebuild_index()
-    content = {"embedded": embedded, "scored": scored, "indexed": indexed}
-    answer(content, as_json, f"{embedded} sounds embedded, {scored} scored, {indexed} indexed")
-
-
-def league(
-    refresh: Annotated[bool, typer.Option("--refresh", help="Measure again before showing.")] = False,
-    library: LibraryOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show how near each model, and each family of it, comes to real notes."""
-    from catalog.errors import LibraryError
-    from flows.settings import device_name
-    from flows.stages import score_models
-    from flows.summary import score_line
-
-    with open_library(library, to_write=refresh) as opened:
-        if refresh:
-            unscored = score_models(opened, device_name(device))
-            if unscored:
-                raise LibraryError(f"{opened.path}: no league: {unscored}")
-        scores = [score for score in opened.scores() if score.scope != "sample"]
-    text = "\n".join(score_line(score) for score in scores) or "no scores yet; nightcrate league --refresh"
-    answer([asdict(score) for score in scores], as_json, text)
+    content = {"embedded": embedded, "compared": compared, "scored": scored, "indexed": indexed}
+    answer(content, as_json, f"{embedded} sounds embedded, {compared} compared, {scored} scored, {indexed} indexed")

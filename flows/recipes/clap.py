@@ -29,10 +29,11 @@ from transformers import (
 )  # fmt: skip
 
 from catalog.embedders.frontend import MEL_BANDS, clap_extractor_settings
-from flows.recipes.pictures import Pictures, macro_accuracy, read_pictures
+from flows.recipes.pictures import Pictures, macro_accuracy, read_log_mel
 from generation.corpus.nsynth import Note
 from generation.prompts.vocabulary import FAMILIES, QUALITIES
 from generation.training.claims import claim_about, known_texts, single_words, styled, truth
+from generation.training.contrast import contrast_loss
 from generation.training.sampling import step_rng
 from generation.training.settings import TrainSettings
 
@@ -88,8 +89,8 @@ class ClapTask:
     def __init__(self, corpus: Path, settings: Settings, device: str) -> None:
         """Read both splits, fit the tokenizer on captions, make untrained towers."""
         self.settings, self.device = settings, device
-        self.train: Pictures = read_pictures(corpus / "train", settings.balance)
-        self.valid: Pictures = read_pictures(corpus / "valid")
+        self.train: Pictures = read_log_mel(corpus / "train", settings.balance)
+        self.valid: Pictures = read_log_mel(corpus / "valid")
         self.tokenizer = fit_tokenizer(self.train.notes, settings.vocabulary, settings.seed)
         self.towers = _Towers(clap_config(settings, self.tokenizer), 8 * settings.audio_width)
         self.module: torch.nn.Module = self.towers
@@ -120,7 +121,7 @@ class ClapTask:
         text = self._text(batch["ids"], batch["mask"])
         scale = self.towers.clap.logit_scale_a.exp().clamp(max=100)
         similarity = scale * text @ audio.T
-        contrast = 0.5 * (spread_loss(similarity, batch["true"]) + spread_loss(similarity.T, batch["true"].T))
+        contrast = contrast_loss(similarity, batch["true"])
         family = functional.cross_entropy(self.towers.family(heard).float(), batch["family"], label_smoothing=0.05)
         qualities = functional.binary_cross_entropy_with_logits(
             self.towers.qualities(heard).float(), batch["qualities"]
@@ -154,7 +155,8 @@ class ClapTask:
         text = functional.normalize(text.view(len(FAMILIES), 3, -1).mean(dim=1), dim=-1)
         scores = []
         for start in range(0, len(self.valid.notes), 64):
-            _, audio = self._audio(self.valid.log_mel[start : start + 64].float().to(self.device))
+            some = range(start, min(start + 64, len(self.valid.notes)))
+            _, audio = self._audio(self.valid.take(some).to(self.device))
             scores.append((audio @ text.T).cpu())
         found = torch.cat(scores)
         cosine = text @ text.T
@@ -174,17 +176,6 @@ class ClapTask:
         half.half().save_pretrained(folder)
         ClapFeatureExtractor(**clap_extractor_settings()).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-
-def spread_loss(similarity: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of each row against an even spread over its true columns (Khosla et al. 2020, eq. 2).
-
-    similarity: float [rows, columns], scaled; true: bool of that shape. Rows without a true column do not count.
-    """
-    counted = true.any(dim=1)
-    log_share = functional.log_softmax(similarity[counted], dim=1)
-    target = true[counted].float()
-    return -(log_share * target / target.sum(dim=1, keepdim=True)).sum(dim=1).mean()
 
 
 def clap_config(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> ClapConfig:

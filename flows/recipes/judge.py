@@ -17,7 +17,7 @@ from torch.nn import functional
 from catalog.embedders.judge import Judge, save_judge
 from catalog.embedders.judge_net import JudgeNet
 from catalog.scores.reference import REFERENCE, Cell, build_reference
-from flows.recipes.pictures import Pictures, clip_of, macro_accuracy, read_pictures
+from flows.recipes.pictures import Pictures, clip_of, macro_accuracy, read_log_mel
 from generation.corpus.nsynth import Note
 from generation.training.settings import TrainSettings
 
@@ -45,8 +45,8 @@ class JudgeTask:
     def __init__(self, corpus: Path, settings: Settings, device: str) -> None:
         """Read both splits of the corpus and make an untrained network."""
         self.settings, self.device = settings, device
-        self.train: Pictures = read_pictures(corpus / "train", settings.balance)
-        self.valid: Pictures = read_pictures(corpus / "valid")
+        self.train: Pictures = read_log_mel(corpus / "train", settings.balance)
+        self.valid: Pictures = read_log_mel(corpus / "valid")
         self.module: torch.nn.Module = JudgeNet(settings.widths, settings.embedding_dim)
         self.module.to(memory_format=torch.channels_last)
 
@@ -86,7 +86,8 @@ class JudgeTask:
     def _heads(self, pictures: Pictures) -> dict[str, torch.Tensor]:
         parts: list[dict[str, Any]] = []
         for start in range(0, len(pictures.notes), 64):
-            parts.append(self.module(pictures.log_mel[start : start + 64].float().to(self.device))[0])
+            some = range(start, min(start + 64, len(pictures.notes)))
+            parts.append(self.module(pictures.take(some).to(self.device))[0])
         return {name: torch.cat([part[name].float().cpu() for part in parts]) for name in parts[0]}
 
     def export(self, folder: Path, module: torch.nn.Module) -> None:
@@ -98,7 +99,7 @@ class JudgeTask:
         for note in self.valid.notes:
             by_cell[note.source, note.family].append(note)
         clips = {cell: map(clip_of, notes) for cell, notes in by_cell.items()}
-        name = f"held-out instruments of {self.valid.name}"
+        name = f"held-out instruments of {self.valid.corpus.info.name}"
         build_reference(Judge(folder), clips, name, self.settings.reference_length_s).save(folder / REFERENCE)
 
 

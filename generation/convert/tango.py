@@ -32,7 +32,7 @@ from transformers import (
 )
 
 from generation.audio import TEMPORARY_SUFFIX
-from generation.cards import Defaults, LicenceLink, ModelCard, Weights, write_card
+from generation.cards import Defaults, ModelCard, Weights, write_card
 from generation.codecs.log_mel import LogMelCodec
 from generation.convert import ConversionError
 from generation.convert.tango_layout import (
@@ -55,44 +55,10 @@ from generation.convert.tango_layout import (
 from generation.convert.torch_files import Network, fill_networks, read_tensors
 from generation.models.full_size import TANGO_NOISE, TANGO_VOCODER
 from generation.pipelines.tango import TangoPipeline
+from generation.published_parts import published_links
 
+_TANGO = "declare-lab/tango"
 _TIED = ("text_encoder.shared.weight", "text_encoder.encoder.embed_tokens.weight")
-# Apache-2.0 says the model card of each: https://huggingface.co/google/flan-t5-large and its sizes.
-_FLAN_T5 = "google/flan-t5-"
-
-_LICENCES = (
-    LicenceLink(
-        part="weights",
-        name="TANGO (declare-lab/tango)",
-        licence="CC-BY-NC-SA-4.0",
-        commercial="no",
-        attribution="TANGO by Ghosal, Majumder, Mehrish and Poria (CC-BY-NC-SA-4.0)",
-        url="https://huggingface.co/declare-lab/tango",
-    ),
-    LicenceLink(
-        part="original code (none of it is used here)",
-        name="TANGO (declare-lab/tango)",
-        licence="CC-BY-NC-ND-4.0",
-        commercial="no",
-        attribution=None,
-        url="https://github.com/declare-lab/tango",
-    ),
-    LicenceLink(
-        part="autoencoder and vocoder",
-        name="AudioLDM (audioldm-s-full, under the terms of its version 2)",
-        licence="CC-BY-NC-SA-4.0",
-        commercial="no",
-        attribution="AudioLDM by Liu et al. (CC-BY-NC-SA-4.0)",
-        url="https://huggingface.co/cvssp/audioldm-s-full-v2",
-    ),
-    LicenceLink(
-        part="training data",
-        name="AudioCaps, recordings from YouTube, and others for TANGO's later versions",
-        licence=None,
-        commercial="undeclared",
-        attribution=None,
-    ),
-)
 
 
 def convert_tango(
@@ -227,15 +193,7 @@ def _read_vae(folder: Path) -> tuple[AutoencoderKL, SpeechT5HifiGan]:
 
 
 def _card(name: str, main: MainSettings, codec: LogMelCodec) -> ModelCard:
-    encoder = main.text_encoder_name
-    is_flan = encoder.startswith(_FLAN_T5)
-    text_encoder = LicenceLink(
-        part="text encoder",
-        name=encoder,
-        licence="Apache-2.0" if is_flan else None,
-        commercial="yes" if is_flan else "undeclared",
-        attribution=None,
-    )
+    (text_encoder,) = published_links(main.text_encoder_name)
     try:
         return ModelCard(
             name=name,
@@ -247,7 +205,7 @@ def _card(name: str, main: MainSettings, codec: LogMelCodec) -> ModelCard:
             length_s=codec.duration_s,
             defaults=Defaults(steps=100, guidance_scale=3.0),
             prompt_style="caption",
-            licence_chain=(*_LICENCES, text_encoder),
+            licence_chain=(*published_links(_TANGO), text_encoder.model_copy(update={"part": "text encoder"})),
         )
     except ValidationError as error:
         told = "lower-case letters, digits, '.', '_' and '-' are needed, a letter or digit first"

@@ -15,10 +15,11 @@ from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
 _PAD, _UNKNOWN, _START, _END = "[pad]", "[unknown]", "[start]", "[end]"
 # A word is a run of letters and digits; '#' belongs to note names (A#1).
-_WORD_GAP = Regex(r"[^\w#]+")
+WORD_GAP = Regex(r"[^\w#]+")
 
 
-def _normalizer() -> normalizers.Normalizer:
+def plain_words() -> normalizers.Normalizer:
+    """Lower case, no accents, `_` is a space."""
     # fast_decay and "fast decay" are the same two words, árbol and arbol the same one.
     space = normalizers.Replace("_", " ")
     plain = (normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase())
@@ -27,7 +28,7 @@ def _normalizer() -> normalizers.Normalizer:
 
 def split_words(text: str) -> list[str]:
     """Words of a text as the starter's tokenizer sees them: lower case, no accents, `_` is a space."""
-    pieces = pre_tokenizers.Split(_WORD_GAP, "removed").pre_tokenize_str(_normalizer().normalize_str(text))
+    pieces = pre_tokenizers.Split(WORD_GAP, "removed").pre_tokenize_str(plain_words().normalize_str(text))
     return [word for word, _ in pieces]
 
 
@@ -36,8 +37,8 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     words = sorted({word for text in texts for word in split_words(text)})
     vocabulary = {word: i for i, word in enumerate([_PAD, _UNKNOWN, _START, *words, _END])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=_UNKNOWN))
-    tokenizer.normalizer = _normalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(_WORD_GAP, "removed")
+    tokenizer.normalizer = plain_words()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(WORD_GAP, "removed")
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{_START} $A {_END}",
         special_tokens=[(_START, vocabulary[_START]), (_END, vocabulary[_END])],

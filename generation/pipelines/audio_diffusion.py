@@ -21,7 +21,8 @@ from transformers import PreTrainedTokenizerBase, T5EncoderModel
 from generation.cards import ModelCard
 from generation.codecs.mel_image import MelImageCodec
 from generation.codecs.phase import seeded_phase
-from generation.pipelines.conditioning import TextStates, encode_masked
+from generation.models.token_numbers import TokenNumbers
+from generation.pipelines.conditioning import TextStates, encode_fixed, encode_masked
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
 
@@ -42,7 +43,7 @@ class AudioDiffusionTextPipeline(TextToSoundPipeline):
 
     def __init__(
         self,
-        text_encoder: T5EncoderModel,
+        text_encoder: T5EncoderModel | TokenNumbers,
         tokenizer: PreTrainedTokenizerBase,
         unet: UNet2DConditionModel,
         scheduler: SchedulerMixin,
@@ -52,7 +53,7 @@ class AudioDiffusionTextPipeline(TextToSoundPipeline):
         """Take the components.
 
         Args:
-            text_encoder: T5, of width unet.config.cross_attention_dim.
+            text_encoder: T5, of width unet.config.cross_attention_dim, or the thesis' token numbers.
             tokenizer: of the text encoder.
             unet: the denoising network, of pictures with one channel or of the autoencoder's latents.
             scheduler: the one it was trained with.
@@ -79,7 +80,9 @@ class AudioDiffusionTextPipeline(TextToSoundPipeline):
         return self.codec.decode(pictures, phase.to(pictures.device))
 
     def encode_texts(self, texts: Sequence[str]) -> TextStates:
-        """Encode texts by T5, padded to the longest and masked."""
+        """Encode texts by T5, padded to the longest and masked; token numbers are padded to their own length."""
+        if isinstance(self.text_encoder, TokenNumbers):
+            return encode_fixed(self.tokenizer, self.text_encoder, texts)
         return encode_masked(self.tokenizer, self.text_encoder, texts, MAX_TOKENS)
 
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:

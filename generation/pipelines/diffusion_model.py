@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,6 +14,8 @@ from generation.errors import CardError, GenerationError
 from generation.pipelines.conditioning import with_note
 from generation.pipelines.denoising import check_scheduler
 from generation.pipelines.text_to_sound import TextToSoundPipeline
+
+Pipeline = TypeVar("Pipeline", bound=TextToSoundPipeline)
 
 INDEX_FILE = "model_index.json"
 """The file by which a folder is a diffusers pipeline."""
@@ -81,13 +83,7 @@ def load_pipeline(
     Raises:
         CardError: the folder holds no such pipeline, or one of another rate, scheduler or length than its card says.
     """
-    if not (folder / INDEX_FILE).is_file():
-        raise CardError(f"{folder}: no {card.technique} pipeline is here; train one, or name the folder that holds it")
-    try:
-        pipeline = pipeline_class.from_pretrained(folder, local_files_only=True, dtype=torch.float32, **added)
-    except (ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CardError(f"{folder}: cannot be loaded as a {card.technique} pipeline ({reason})") from error
+    pipeline = open_pipeline(pipeline_class, folder, card.technique, **added)
     rate = pipeline.codec.config["sample_rate_hz"]
     if rate != card.sample_rate_hz:
         raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")
@@ -97,3 +93,21 @@ def load_pipeline(
     except GenerationError as error:
         raise CardError(f"{folder}: does not agree with its card: {error}") from error
     return DiffusionModel(pipeline.to(device), card.defaults.scheduler, card.length_s)
+
+
+def open_pipeline(pipeline_class: type[Pipeline], folder: Path, technique: str, **added: Any) -> Pipeline:
+    """Load a saved pipeline in float32 on the CPU, from safetensors alone: other formats can run code.
+
+    Raises:
+        CardError: the folder holds no such pipeline.
+    """
+    if not (folder / INDEX_FILE).is_file():
+        raise CardError(f"{folder}: no {technique} pipeline is here; train one, or name the folder that holds it")
+    try:
+        pipeline: Pipeline = pipeline_class.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, use_safetensors=True, **added
+        )
+        return pipeline
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CardError(f"{folder}: cannot be loaded as a {technique} pipeline ({reason})") from error

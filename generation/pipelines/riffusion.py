@@ -94,12 +94,17 @@ def codec_at(sample_rate_hz: int) -> RiffusionImageCodec:
     )
 
 
+def published_codec(folder: Path, sample_rate_hz: int) -> dict[str, RiffusionImageCodec]:
+    """What a folder lacks to be a RiffusionAudioPipeline: the codec, where it is Stable Diffusion's own layout."""
+    index = folder / INDEX_FILE
+    published = index.is_file() and "codec" not in json.loads(index.read_text())
+    return {"codec": codec_at(sample_rate_hz)} if published else {}
+
+
 def load(folder: Path, card: ModelCard, device: str) -> DiffusionModel:
     """Load a saved pipeline, or a Stable Diffusion folder with the published codec at the card's rate.
 
     Raises CardError, see diffusion_model.load_pipeline.
     """
-    index = folder / INDEX_FILE
-    published = index.is_file() and "codec" not in json.loads(index.read_text())
-    added = {"codec": codec_at(card.sample_rate_hz)} if published else {}
+    added = published_codec(folder, card.sample_rate_hz)
     return load_pipeline(RiffusionAudioPipeline, folder, card, device, **added)

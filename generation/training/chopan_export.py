@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from generation.cards import LicenceLink, ModelCard, Weights, commercial_use
+from generation.cards import LicenceLink, ModelCard, Weights
 from generation.codecs.stft_db import StftDbCodec
 from generation.corpus.nsynth import CorpusInfo
 from generation.errors import TrainingError
@@ -20,31 +18,20 @@ from generation.models.chopan_vae import ChopANVae
 from generation.models.clip_tower import ClipTower
 from generation.models.clip_words import openai_tokenizer
 from generation.pipelines.chopan import ChopANPipeline
+from generation.published_parts import OPENAI_CLIP
 from generation.training.bank_notes import build_bank, choose_bank_notes
+from generation.training.licence_links import corpus_link, parent_links, whole_chain
 from generation.training.recipes.clip import CLIP_FOLDER, TOKENIZER_FOLDER
-from generation.training.record import RECORD
 from generation.training.stft_pictures import StftPictures
-
-OPENAI = "openai"
-"""In place of a folder: OpenAI's ViT-B/32 through open_clip."""
-
-_OPENAI_LICENCE = LicenceLink(
-    part="text-to-picture retrieval",
-    name="OpenAI CLIP ViT-B/32",
-    licence="MIT",
-    commercial="yes",
-    attribution="CLIP, Copyright 2021 OpenAI (MIT)",
-    url="https://github.com/openai/CLIP",
-)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedClip:
-    """A tower, its tokenizer and the terms of what it was trained on."""
+    """A tower, its tokenizer and the terms of all that stands behind it."""
 
     tower: ClipTower
     tokenizer: PreTrainedTokenizerBase
-    licence: LicenceLink
+    licences: tuple[LicenceLink, ...]
 
 
 def load_clip(name: str) -> TrainedClip:
@@ -53,15 +40,18 @@ def load_clip(name: str) -> TrainedClip:
     Raises:
         TrainingError: the folder holds no CLIP.
     """
-    if name == OPENAI:
-        return TrainedClip(ClipTower.from_open_clip(), openai_tokenizer(), _OPENAI_LICENCE)
+    licences = parent_links("text-to-picture retrieval", name)
+    if name == OPENAI_CLIP:
+        return TrainedClip(ClipTower.from_open_clip(), openai_tokenizer(), licences)
     folder = Path(name)
     if not (folder / CLIP_FOLDER / "config.json").is_file():
-        raise TrainingError(f"clip={name}: holds no CLIP; give the model folder of a 'train clip' run, or '{OPENAI}'")
+        raise TrainingError(
+            f"clip={name}: holds no CLIP; give the model folder of a 'train clip' run, or '{OPENAI_CLIP}'"
+        )
     return TrainedClip(
         ClipTower.from_pretrained(folder / CLIP_FOLDER).eval(),
         PreTrainedTokenizerFast.from_pretrained(folder / TOKENIZER_FOLDER),
-        _licence_link("text-to-picture retrieval, trained on", _recorded_corpus(folder)),
+        licences,
     )
 
 
@@ -104,24 +94,5 @@ def own_card(info: CorpusInfo, codec: StftDbCodec, clip: TrainedClip) -> ModelCa
         sample_rate_hz=codec.config["sample_rate_hz"],
         length_s=codec.duration_s,
         prompt_style="tags",
-        licence_chain=(_licence_link("training data and bank", asdict(info)), clip.licence),
-    )
-
-
-def _recorded_corpus(folder: Path) -> dict[str, Any]:
-    """What the run that exported a folder says of its corpus; nothing is known without a record."""
-    record = folder / RECORD
-    facts = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    return facts.get("corpus") or {"name": folder.name}
-
-
-def _licence_link(part: str, corpus: Mapping[str, Any]) -> LicenceLink:
-    licence = corpus.get("licence")
-    return LicenceLink(
-        part=part,
-        name=corpus["name"],
-        licence=licence,
-        commercial=commercial_use(licence),
-        attribution=corpus.get("attribution"),
-        url=corpus.get("url"),
+        licence_chain=whole_chain((corpus_link("training data and bank", info), *clip.licences)),
     )

@@ -26,11 +26,28 @@ from generation.prompts.vocabulary import (
 )
 from generation.training.playing_styles import STYLES, style_word, styles_of
 
-# How often a caption mentions what is known, and how it says it.
-_SAYS_SOURCE, _SAYS_QUALITY, _SAYS_NOTE, _SAYS_INSTRUMENT = 0.7, 0.7, 0.15, 0.3
 _SAYS_STYLE = 0.25
-_AS_TAGS, _IN_SPANISH, _MISSPELLED = 0.4, 0.15, 0.1
 _LOWEST_NOTE, _HIGHEST_NOTE = 21, 108
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How often a caption mentions what is known, and how it says it; probabilities.
+
+    quality: for each quality by itself. tags: in NSynth's words and not in plain language. instrument, spanish and
+    misspelled: of the captions in plain language.
+    """
+
+    source: float = 0.7
+    quality: float = 0.7
+    note: float = 0.15
+    instrument: float = 0.3
+    tags: float = 0.4
+    spanish: float = 0.15
+    misspelled: float = 0.1
+
+
+DEFAULT_SHARES = Shares()
 
 
 @dataclass(frozen=True)
@@ -57,20 +74,20 @@ class Claim:
         )
 
 
-def claim_about(note: Note, rng: random.Random) -> Claim:
+def claim_about(note: Note, rng: random.Random, shares: Shares = DEFAULT_SHARES) -> Claim:
     """One caption of a note; what it mentions and how is drawn anew each time."""
-    qualities = tuple(quality for quality in note.qualities if rng.random() < _SAYS_QUALITY)
-    source = note.source if rng.random() < _SAYS_SOURCE else None
-    pitch = note.pitch if rng.random() < _SAYS_NOTE else None
-    if rng.random() < _AS_TAGS:
+    qualities = tuple(quality for quality in note.qualities if rng.random() < shares.quality)
+    source = note.source if rng.random() < shares.source else None
+    pitch = note.pitch if rng.random() < shares.note else None
+    if rng.random() < shares.tags:
         text = tag_caption(source, qualities, note.family, pitch)
         return Claim(text, note.family, source, qualities, pitch)
-    instrument = note.instrument_name if rng.random() < _SAYS_INSTRUMENT else None
-    if rng.random() < _IN_SPANISH:
+    instrument = note.instrument_name if rng.random() < shares.instrument else None
+    if rng.random() < shares.spanish:
         text = plain_caption(source, qualities, note.family, pitch, rng, instrument, language="es")
     else:
         text = plain_caption(source, qualities, note.family, pitch, rng, instrument)
-    if rng.random() < _MISSPELLED:
+    if rng.random() < shares.misspelled:
         text = misspelled(text, rng)
     return Claim(text, note.family, source, qualities, pitch, instrument)
 

@@ -14,11 +14,14 @@ import torch
 FLOOR_DB = -100.0
 
 
-def augment(pictures: torch.Tensor, rng: torch.Generator, frame_s: float) -> torch.Tensor:
-    """Apply every augmentation with its own probability. Returns a new tensor, same shape, at least FLOOR_DB."""
+def augment(pictures: torch.Tensor, rng: torch.Generator, frame_s: float, shifted_bands: int = 2) -> torch.Tensor:
+    """Apply every augmentation with its own probability. Returns a new tensor, same shape, at least FLOOR_DB.
+
+    shifted_bands: how far pictures may move in frequency; 0 where their pitch is learned.
+    """
     x = pictures
     top = x.amax(dim=(1, 2), keepdim=True)
-    x = _shift(x, rng)
+    x = _shift(x, rng, shifted_bands)
     x = _equalise(x, rng)
     x = _decay(x, rng, frame_s)
     x = _room(x, rng, frame_s)
@@ -36,10 +39,10 @@ def _chance(rng: torch.Generator, n: int, share: float) -> torch.Tensor:
     return (torch.rand(n, generator=rng) < share).view(n, 1, 1)
 
 
-def _shift(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Move the picture by up to 2 mel bands and up to 3 frames; the edge value is repeated."""
+def _shift(x: torch.Tensor, rng: torch.Generator, most_bands: int) -> torch.Tensor:
+    """Move the picture by up to `most_bands` mel bands and up to 3 frames; the edge value is repeated."""
     out = torch.empty_like(x)
-    bands = torch.randint(-2, 3, (len(x),), generator=rng).tolist()
+    bands = torch.randint(-most_bands, most_bands + 1, (len(x),), generator=rng).tolist()
     frames = torch.randint(0, 4, (len(x),), generator=rng).tolist()
     for row, band, frame in zip(range(len(x)), bands, frames, strict=True):
         moved = torch.roll(x[row], (frame, band), (0, 1))

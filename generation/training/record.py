@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generation.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -29,6 +31,17 @@ def run_facts(module: torch.nn.Module, settings: TrainSettings) -> dict[str, Any
         "versions": {"python": platform.python_version(), **_versions()},
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what a training.json holds. Raises ConfigError when it is not what a run wrote."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: is not the JSON that nightcrate wrote ({error})") from error
+    if not isinstance(facts, dict):
+        raise ConfigError(f"{path}: holds {type(facts).__name__}; keys and values are needed")
+    return facts
 
 
 def portable(value: Any) -> Any:

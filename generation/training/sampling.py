@@ -31,6 +31,11 @@ def step_rng(seed: int, step: int) -> np.random.Generator:
     return np.random.default_rng([seed, step, 1])
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """Return at most so many of `count` items, evenly spread: int64, rising, each once."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)
+
+
 @lru_cache(maxsize=8)
 def _epoch(n: int, seed: int, epoch: int) -> np.ndarray:
     order = np.random.default_rng([seed, epoch]).permutation(n)

@@ -186,7 +186,11 @@ def test_figures_are_those_of_the_plain_functions(stocked: Library, reference: R
     assert (record.scope, record.n, record.embedder, record.reference) == (
         "model_family", 12, "levels@1", "toy notes",
     )  # fmt: skip
-    assert record.settings == {"length_s": LENGTH_S, "cells": 2, "min_sounds": 6, "reference_n": 40}
+    said = record.settings
+    assert (said["length_s"], said["cells"], said["min_sounds"], said["reference_n"]) == (LENGTH_S, 2, 6, 40)
+    assert said["reference_id"] == reference.fingerprint
+    assert said["low"] <= record.value <= said["high"]  # type: ignore[operator]
+    assert "jackknife" in said["interval"]
 
 
 def test_sounds_that_are_heard_as_asked_reach_the_floor_of_the_reference(

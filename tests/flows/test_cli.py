@@ -24,7 +24,9 @@ from tests.flows.toy_night import tone, write_toy_library
 from tests.toy_corpus import write_toy_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("night plan search similar show review pack league models train convert verify rebuild corpus").split()
+COMMANDS = ("night plan search similar show review pack novelty gate league models train verify rebuild corpus").split()
+CORPUS = ("render", "import", "check", "fingerprint")
+MODELS = ("list", "info", "fetch", "verify", "convert")
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -63,7 +65,9 @@ def test_the_commands_are_those_of_the_house():
     assert sorted(typer.main.get_command(app).commands) == sorted(COMMANDS)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "corpus render", "corpus import", "corpus check"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"corpus {each}" for each in CORPUS), *(f"models {each}" for each in MODELS)]
+)
 def test_every_command_and_every_option_has_help(capsys, command):
     code, out, _ = run(capsys, *command.split(), "--help")
     assert code == 0
@@ -344,15 +348,15 @@ def test_verify_finds_what_is_gone(capsys, library):
 
 
 def test_models_are_listed_with_their_terms(capsys):
-    _, out, _ = run(capsys, "models", "--json")
+    _, out, _ = run(capsys, "models", "list", "--json")
     names = [card["name"] for card in json.loads(out)]
     assert "chopan-starter" in names
-    _, out, _ = run(capsys, "models", "chopan-starter")
+    _, out, _ = run(capsys, "models", "info", "chopan-starter")
     assert "commercial use: yes" in out
 
 
 def test_original_files_that_are_not_there_are_named(capsys, tmp_path):
-    line = ("convert", tmp_path, "--text-encoder", tmp_path, "--out", tmp_path / "out")
+    line = ("models", "convert", tmp_path, "--text-encoder", tmp_path, "--out", tmp_path / "out")
     told = refused(capsys, *line)
     assert "lacks main_config.json, stft_config.json, vae_config.json, pytorch_model_main.bin" in told
 

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from catalog.embedders.clap import TransformersClap
 from catalog.embedders.judge import Judge
-from flows.recipes.clap import spread_loss
 from flows.train import run_recipe
 from generation.audio import Clip
 from generation.corpus.nsynth import read_corpus
@@ -86,10 +84,3 @@ def test_styled_claims_are_true_of_their_note_and_of_all_notes_played_so(corpus:
     struck = truth([Claim("struck", styles=("struck",)), Claim("blown", styles=("blown",))], notes).numpy()
     np.testing.assert_array_equal(struck[0], [note.family == "mallet" for note in notes])
     np.testing.assert_array_equal(struck[1], [note.family == "flute" for note in notes])
-
-
-def test_spread_loss_by_hand() -> None:
-    similarity = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.2, 0.3, 0.5]]))
-    true = torch.tensor([[True, True, False], [False, False, False]])
-    expected = -(0.5 * np.log(0.5) + 0.5 * np.log(0.25))
-    assert float(spread_loss(similarity, true)) == pytest.approx(expected, abs=1e-6)

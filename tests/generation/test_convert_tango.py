@@ -391,7 +391,16 @@ def test_a_disk_that_is_full_leaves_nothing(files: Original, tmp_path: Path, lar
 def test_the_command_converts_and_shows_the_card(
     original: Original, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = ["convert", original.folder, "--text-encoder", original.t5_folder, "--out", tmp_path / "mine", "--json"]
+    line = [
+        "models",
+        "convert",
+        original.folder,
+        "--text-encoder",
+        original.t5_folder,
+        "--out",
+        tmp_path / "mine",
+        "--json",
+    ]
     with pytest.raises(SystemExit) as ended:
         main([*map(str, line), "--name", "mine"])
     assert not ended.value.code

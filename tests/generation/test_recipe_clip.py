@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from generation.prompts.vocabulary import FAMILIES, QUALITIES, SOURCES, understa
 from generation.shipped import config_path
 from generation.strict_yaml import load_yaml
 from generation.training.claims import Claim, claim_about, known_texts, single_words, truth
-from generation.training.recipes.clip import Settings, build, jitter, spread_loss
+from generation.training.recipes.clip import Settings, build, jitter
 from generation.training.trainer import train
 from tests.generation.toy_chopan import write_corpus
 
@@ -72,13 +71,6 @@ def test_single_words_cover_the_vocabulary() -> None:
 def test_tokenizer_texts_hold_producers_words_and_notes() -> None:
     texts = set(known_texts([note()]))
     assert {"acid bass", "A1", "C8", "bajo", "tempo-synced", "warm"} <= texts
-
-
-def test_spread_loss_by_hand() -> None:
-    logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]]))
-    true = torch.tensor([[True, True, False], [False, False, True], [False, False, False]])
-    first = -(math.log(0.5) + math.log(0.25)) / 2
-    assert float(spread_loss(logits, true)) == pytest.approx((first - math.log(0.8)) / 2)
 
 
 def test_jitter_keeps_the_range_delays_and_repeats() -> None:

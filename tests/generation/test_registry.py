@@ -14,30 +14,12 @@ import pytest
 
 import generation
 from generation import registry
-from generation.cards import LicenceLink, ModelCard, Weights, write_card
+from generation.cards import Weights
 from generation.errors import CardError, ConfigError
 from generation.registry import LoadedModel, find_card, identify, load_model, weights_fingerprint
+from tests.generation.toy_model import write_model
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-
-
-def write_model(folder: Path, **changes: Any) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "loudness.txt").write_text("0.5")
-    fields: dict[str, Any] = {
-        "name": "toy-own",
-        "technique": "toy",
-        "description": "a toy",
-        "tier": "own",
-        "weights": Weights(folder=Path(".")),
-        "sample_rate_hz": 16000,
-        "length_s": 1.0,
-        "defaults": {"steps": 20, "guidance_scale": 3.0},
-        "prompt_style": "tags",
-        "licence_chain": (LicenceLink(part="data", name="x", licence="MIT", commercial="yes", attribution=None),),
-    }
-    write_card(folder, ModelCard(**{**fields, **changes}))
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +95,7 @@ def test_unknown_names_and_folders(tmp_path: Path) -> None:
 def test_a_model_without_weights_says_how_to_make_them() -> None:
     with pytest.raises(CardError) as caught:
         load_model("chopan")
-    assert "no weights are published; make them with: nightcrate train chopan" in str(caught.value)
+    assert "no weights can be fetched; make them with: nightcrate train chopan" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch._dynamo  # the first optimiser imports it, which takes over a secon
 from safetensors.torch import load_file, save_file
 
 from generation.training.sampling import epoch_order, step_rng
-from generation.training.trainer import Progress, TrainSettings, train
+from generation.training.trainer import Progress, TrainResult, TrainSettings, train
 
 WEIGHTS = "model.safetensors"
 STEPS = 200
@@ -46,9 +47,9 @@ class ToyTask:
         self.x = torch.randn(100, 8, generator=numbers)
         self.y = self.x.sum(1, keepdim=True)
 
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        order = epoch_order(len(self.x), self.settings.batch_size, self.settings.seed, step)
-        noise = step_rng(self.settings.seed, step).standard_normal((len(order), 8))
+    def batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        order = epoch_order(len(self.x), self.settings.batch_size, self.settings.seed, index)
+        noise = step_rng(self.settings.seed, index).standard_normal((len(order), 8))
         rows = torch.from_numpy(order)
         return self.x[rows] + 0.1 * torch.from_numpy(noise).float(), self.y[rows]
 
@@ -63,6 +64,36 @@ class ToyTask:
 
     def export(self, folder: Path, module: torch.nn.Module) -> None:
         save_file(module.state_dict(), folder / WEIGHTS)
+
+
+def run(out: Path, task: ToyTask | None = None, **changes: Any) -> TrainResult:
+    """Train a toy for 30 steps, unless the changes say otherwise."""
+    settings = toy_settings(**{"steps": 30, **changes})
+    return train(task or ToyTask(settings), settings, out)
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "losses.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_time(out: Path) -> list[dict[str, str]]:
+    return [{name: cell for name, cell in row.items() if name != "seconds"} for row in rows(out)]
+
+
+class Stop(Exception):
+    """Stands for a power cut at a chosen step."""
+
+
+class StoppingTask(ToyTask):
+    def __init__(self, settings: TrainSettings, stop_at: int) -> None:
+        super().__init__(settings)
+        self.stop_at = stop_at
+
+    def batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if index == self.stop_at:
+            raise Stop
+        return super().batch(index)
 
 
 def exported(out: Path) -> dict[str, torch.Tensor]:

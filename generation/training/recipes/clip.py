@@ -32,6 +32,7 @@ from generation.models.clip_words import word_tokenizer
 from generation.prompts.captions import tag_caption
 from generation.prompts.vocabulary import CELLS, FAMILIES, QUALITIES, SOURCES
 from generation.training.claims import claim_about, known_texts, single_words, truth
+from generation.training.contrast import contrast_loss
 from generation.training.sampling import step_rng
 from generation.training.settings import TrainSettings
 from generation.training.stft_pictures import read_stft_pictures
@@ -118,7 +119,7 @@ class ClipTask:
         pictures, texts, scale = self.tower(batch.pictures, batch.tokens)
         pictures, texts = pictures.float(), texts.float()
         logits = scale * texts @ pictures.T
-        contrast = 0.5 * (spread_loss(logits, batch.true) + spread_loss(logits.T, batch.true.T))
+        contrast = contrast_loss(logits, batch.true)
         # The embedding has length 1; the heads see it at the length of a typical hidden vector.
         seen = pictures * self.tower.embedding_size**0.5
         cell = functional.cross_entropy(self.module.get_submodule("cell")(seen).float(), batch.cells)
@@ -169,17 +170,6 @@ class ClipTask:
 def build(corpus_folder: Path, settings: Settings, device: str) -> ClipTask:
     """Make the task of one run from a corpus with train/ and valid/."""
     return ClipTask(Path(corpus_folder), settings, device)
-
-
-def spread_loss(logits: Tensor, true: Tensor) -> Tensor:
-    """Cross-entropy of each row against an even spread over its true columns (Khosla et al. 2020, eq. 2).
-
-    logits: float [rows, columns]. true: bool of that shape. Rows without a true column do not count.
-    """
-    counted = true.any(dim=1)
-    targets = true[counted].float()
-    log_shares = functional.log_softmax(logits[counted], dim=1)
-    return -((targets * log_shares).sum(dim=1) / targets.sum(dim=1)).mean()
 
 
 def jitter(pictures: Tensor, rng: torch.Generator) -> Tensor:

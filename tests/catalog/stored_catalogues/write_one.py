@@ -13,7 +13,7 @@ import numpy as np
 
 from catalog.library import CATALOG_NAME, Library
 from catalog.migrations import REVISIONS
-from catalog.records import ScoreRecord
+from catalog.records import Kinship, ScoreRecord
 from tests.catalog.toy_library import accepted, make, rejected, toy_job
 
 
@@ -30,6 +30,7 @@ def main() -> None:
             library.undo_review(ids[1])
             library.add_embeddings("toy@1", ids, np.eye(2, dtype=np.float32))
             library.add_scores([ScoreRecord("model", "toy", "FAD", 1.5, None, "toy@1", "held-out", 2)])
+            library.add_kinships("toy notes@1", {ids[0]: Kinship("bass_acoustic_000-033-100", 0.5, None, None, False)})
             library.stop_cell(night, "toy", "reed", "19 of 20 were silent")
             library.add_stage_time(night, "generate", 1.5)
             library.end_night(night, "finished")

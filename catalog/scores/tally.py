@@ -1,0 +1,142 @@
+"""What the league keeps of the sounds it has heard, so that a grown library costs only its new sounds.
+
+One file for each model, judge and reference, LIBRARY/index/scores-*.safetensors: the moments of features and of KL by
+group of sounds (each family and each quality), in BLOCKS blocks. A sound belongs to a block by the hash of its
+identity (job key and hash of its file), and every block knows whose sounds it counted. When one of those is no longer
+among the accepted ones, was gated again or has another file, its block is forgotten and heard anew: nothing is
+subtracted, so no rounding and no stale sound can stay. The file can be made again from the library and is no record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from catalog.records import SampleRecord
+from catalog.scores.moments import Moments
+from catalog.scores.reference import Reference
+from generation.audio import write_bytes
+
+logger = logging.getLogger(__name__)
+
+BLOCKS = 16
+FORMAT = 1
+"""Of the file; another one is not read but made again."""
+_METADATA_KEY = "nightcrate"
+_KINDS = ("features", "kl")
+
+
+def identity(sample: SampleRecord) -> str:
+    """What a tally knows a sound by: its job and the bytes of its file."""
+    return f"{sample.job_key}.{(sample.sha256 or '')[:12]}"
+
+
+def groups_of(sample: SampleRecord) -> tuple[str, ...]:
+    """The groups that a sound is counted in, its family first."""
+    return (f"family/{sample.family}", *(f"quality/{quality}" for quality in sorted(set(sample.qualities))))
+
+
+@dataclass
+class _Block:
+    """heard: identity -> FAD of that sound alone; moments: (kind, group) -> of the sounds of that group."""
+
+    heard: dict[str, float] = field(default_factory=dict)
+    moments: dict[tuple[str, str], Moments] = field(default_factory=dict)
+
+
+class Tally:
+    """The statistics of one model's sounds."""
+
+    def __init__(self) -> None:
+        self._blocks = [_Block() for _ in range(BLOCKS)]
+
+    @property
+    def heard(self) -> dict[str, float]:
+        """Identity -> FAD alone (`outliers.py`) of every sound that counts."""
+        return {name: fad for block in self._blocks for name, fad in block.heard.items()}
+
+    def forget(self, accepted: Collection[str]) -> int:
+        """Empty the blocks that count a sound which is not among these identities; how many blocks that were."""
+        stale = [i for i, block in enumerate(self._blocks) if not block.heard.keys() <= set(accepted)]
+        for i in stale:
+            self._blocks[i] = _Block()
+        return len(stale)
+
+    def add(self, samples: Sequence[SampleRecord], features: np.ndarray, kl: np.ndarray, fads: np.ndarray) -> None:
+        """Count sounds that were heard: features [n, d], kl [n, k] and FAD alone [n], a row a sound.
+
+        A sound that counts already is left out.
+        """
+        rows: dict[tuple[int, str], list[int]] = {}
+        for row, sample in enumerate(samples):
+            name = identity(sample)
+            number = _block_of(name)
+            if name in self._blocks[number].heard:
+                continue
+            self._blocks[number].heard[name] = float(fads[row])
+            for group in groups_of(sample):
+                rows.setdefault((number, group), []).append(row)
+        for (number, group), wanted in rows.items():
+            for kind, table in zip(_KINDS, (features, kl), strict=True):
+                moments = self._blocks[number].moments
+                new = Moments.of(table[wanted])
+                old = moments.get((kind, group))
+                moments[kind, group] = new if old is None else Moments.merge([old, new])
+
+    def blocks(self, kind: str, groups: Collection[str]) -> list[Moments]:
+        """The moments, kind "features" or "kl", of these groups together in each block that holds any."""
+        parts = ([b.moments[kind, group] for group in groups if (kind, group) in b.moments] for b in self._blocks)
+        return [Moments.merge(part) for part in parts if part]
+
+    def save(self, path: Path) -> None:
+        """Write everything into one file, atomically."""
+        tensors, counts = {}, {}
+        for number, block in enumerate(self._blocks):
+            for (kind, group), moments in block.moments.items():
+                name = f"{number}/{kind}/{group}"
+                tensors[f"{name}/mean"] = moments.mean
+                # safetensors writes the memory as it lies: a transposed view would come back wrong.
+                tensors[f"{name}/factor"] = np.ascontiguousarray(moments.factor)
+                counts[name] = moments.n
+        about = {"format": FORMAT, "counts": counts, "heard": [block.heard for block in self._blocks]}
+        write_bytes(path, save(tensors, {_METADATA_KEY: json.dumps(about)}))
+
+    @classmethod
+    def load(cls, path: Path) -> Tally:
+        """Read a file that `save` wrote; an empty tally where there is none, or none that can be read."""
+        made = cls()
+        if not path.exists():
+            return made
+        try:
+            with safe_open(path, framework="numpy") as file:
+                about = json.loads(file.metadata()[_METADATA_KEY])
+                if about["format"] != FORMAT:
+                    return cls()
+                for name, n in about["counts"].items():
+                    number, kind, group = name.split("/", 2)
+                    moments = Moments(n, file.get_tensor(f"{name}/mean"), file.get_tensor(f"{name}/factor"))
+                    made._blocks[int(number)].moments[kind, group] = moments
+                for block, heard in zip(made._blocks, about["heard"], strict=True):
+                    block.heard = heard
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
+            logger.warning("%s: cannot be read (%s); all sounds are heard again", path, error)
+            return cls()
+        return made
+
+
+def tally_path(library: Path, model: str, reference: Reference) -> Path:
+    """Where the statistics of a model lie; another judge, reference or length has another file."""
+    told = json.dumps([model, reference.judge, reference.fingerprint])
+    return library / "index" / f"scores-{hashlib.sha256(told.encode()).hexdigest()[:16]}.safetensors"
+
+
+def _block_of(name: str) -> int:
+    return hashlib.sha256(name.encode()).digest()[0] % BLOCKS

@@ -1,0 +1,99 @@
+"""The gate after the night: fit its thresholds to reviewers, and judge a library again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.commands.options import (
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    answer,
+    library_embedder,
+    open_library,
+)
+
+if TYPE_CHECKING:
+    from catalog.library import Library
+
+app = typer.Typer(help="Fit the gate to reviewers, and judge sounds again.", no_args_is_help=True)
+GateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gate", help="Gate: a shipped name or a file [that of the library's newest night].", show_default=False
+    ),
+]
+
+
+@app.command()
+def fit(
+    gate: GateOption = None,
+    with_scores: Annotated[
+        bool,
+        typer.Option("--with-scores", help="Let very low and very high scores of unreviewed sounds count a little."),
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the proposal as a gate configuration.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where --apply writes [gate.yaml in the library].", show_default=False)
+    ] = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose thresholds that agree better with what reviewers kept and dropped; changes nothing by itself."""
+    from catalog.errors import GateFitError
+    from catalog.gate_fit import fit_gate
+    from flows.judging import read_judging
+    from flows.regate import sentences, write_gate
+
+    with open_library(library) as opened:
+        judging = read_judging(gate or _gate_of(opened))
+        sounds = opened.gated_sounds()
+        proposal = fit_gate(sounds, judging.gate, with_scores)
+        place = (out or opened.path / "gate.yaml").absolute()
+    if apply and not proposal.moves:
+        raise GateFitError(f"nothing was written: {sentences(proposal, sounds)[0]}")
+    lines = sentences(proposal, sounds)
+    if apply:
+        write_gate(place, judging, proposal)
+        lines.append(f"{place}: written; `gate: {place}` in a night's configuration uses it, and")
+        lines.append(f"`nightcrate gate apply --gate {place}` judges this library by it")
+    elif proposal.moves:
+        lines.append("nothing was changed; --apply writes it as a gate configuration")
+    content = asdict(proposal) | {
+        "settings": proposal.settings.model_dump(mode="json"),
+        "file": str(place) if apply else None,
+    }
+    answer(content, as_json, "\n".join(lines))
+
+
+@app.command("apply")
+def apply_gate(
+    gate: GateOption = None,
+    library: LibraryOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge every sound of a library again by its measured facts; no sound is made."""
+    from flows import stages
+    from flows.judging import read_judging
+    from flows.novelty import banks_of_library
+    from flows.regate import regate
+
+    with open_library(library, to_write=True) as opened:
+        changed = regate(opened, read_judging(gate or _gate_of(opened)))
+        if changed.accepted:
+            embedder = library_embedder(opened, device)
+            stages.make_usable(opened, embedder, banks_of_library(opened))
+    lines = [f"{len(changed.accepted)} sounds newly accepted, {len(changed.rejected)} newly rejected"]
+    lines += [f"#{id} stays rejected: {why}" for id, why in changed.stay_rejected.items()]
+    answer(asdict(changed), as_json, "\n".join(lines))
+
+
+def _gate_of(library: Library) -> str:
+    """The gate of a library's newest night, else the default."""
+    nights = library.nights()
+    return str(nights[-1].config.get("gate", "default")) if nights else "default"

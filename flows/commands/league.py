@@ -1,0 +1,94 @@
+"""What a library says of its models, and of the sounds that fit worst: league."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.commands.options import DeviceOption, JsonOption, LibraryOption, answer, open_library
+
+if TYPE_CHECKING:
+    from catalog.library import Library
+    from catalog.scores.league import OddSound
+
+
+def league(
+    refresh: Annotated[bool, typer.Option("--refresh", help="Measure again before showing; only new sounds cost.")] = (
+        False
+    ),
+    infinity: Annotated[
+        bool, typer.Option("--infinity", help="With --refresh: also FAD continued to infinitely many sounds.")
+    ] = False,
+    worst: Annotated[
+        int, typer.Option("--worst", min=0, help="Also list so many sounds that lie farthest from real notes.")
+    ] = 0,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table into this file too.")] = None,
+    plots: Annotated[Path | None, typer.Option("--plots", help="Write pictures of it into this folder too.")] = None,
+    library: LibraryOption = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how near each model, each family and each quality of it comes to real notes, and how sure that is."""
+    from catalog.errors import LibraryError
+    from flows.league_table import league_csv, league_rows, league_text
+    from flows.settings import device_name
+    from flows.stages import score_models
+    from generation.audio import write_bytes
+
+    if infinity and not refresh:
+        raise LibraryError("--infinity is measured, not kept in every league; add --refresh")
+    with open_library(library, to_write=refresh) as opened:
+        if refresh:
+            unscored = score_models(opened, device_name(device), infinity)
+            if unscored:
+                raise LibraryError(f"{opened.path}: no league: {unscored}")
+        rows = league_rows(opened.scores())
+        odd = _worst(opened, worst) if worst else None
+    if csv is not None:
+        write_bytes(csv, league_csv(rows).encode())
+    if plots is not None:
+        from flows.league_plots import write_plots
+
+        write_plots(rows, plots)
+    text = league_text(rows) or "no scores yet; nightcrate league --refresh"
+    content: dict[str, Any] = {"scores": [asdict(row) for row in rows]}
+    if odd is not None:
+        content["worst"], text = odd[0], f"{text}\n\n{odd[1]}"
+    answer(content, as_json, text)
+
+
+def _worst(library: Library, count: int) -> tuple[dict[str, Any], str]:
+    """The sounds farthest from real notes, for machines and for people."""
+    from catalog.scores.league import odd_sounds
+    from catalog.scores.reference import STARTER_REFERENCE, Reference
+
+    reference = Reference.load(STARTER_REFERENCE)
+    odd = odd_sounds(library, reference, count)
+    against = {"embedder": reference.judge, "reference": reference.name, "length_s": reference.length_s}
+    lines = [
+        f"Farthest from real notes of their cells, each sound alone (FAD; against {reference.name} cut to "
+        f"{reference.length_s:g} s, judge {reference.judge}; times that of an average real note):"
+    ]
+    lines += [
+        f"  {one.fad / one.real:6.2f} x  #{one.sample.id:<5d} {one.sample.model}: {one.sample.prompt}" for one in odd
+    ]
+    if not odd:
+        lines = ["no sound was heard yet; nightcrate league --refresh --worst N"]
+    sounds = [_odd_json(library.path, one) for one in odd]
+    return against | {"sounds": sounds}, "\n".join(lines)
+
+
+def _odd_json(folder: Path, odd: OddSound) -> dict[str, Any]:
+    sample = odd.sample
+    return {
+        "id": sample.id,
+        "file": str((folder / str(sample.file)).resolve()),
+        "model": sample.model,
+        "prompt": sample.prompt,
+        "fad_alone": odd.fad,
+        "real_notes": odd.real,
+        "times": odd.fad / odd.real,
+    }

@@ -1,0 +1,151 @@
+"""The league as people and programs read it: rows with interval and rank, as text and as CSV.
+
+A rank stands beside a figure only where an interval does, and is shared by all models that the figures do not tell
+apart (catalog/scores/ranks.py). Within one rank models come by name, so that not even the order says more.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from catalog.scores.ranks import ranks
+
+if TYPE_CHECKING:
+    from catalog.records import ScoreRecord
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of one model.
+
+    kind: all, family or quality; label: which of them ("" for all). low, high: its interval; rank: among the `of`
+    models that have an interval of the same figure for the same sounds, 1 the best. value and rank are None where
+    `reason` says why.
+    """
+
+    kind: str
+    label: str
+    figure: str
+    model: str
+    value: float | None
+    low: float | None
+    high: float | None
+    rank: int | None
+    of: int
+    n: int
+    length_s: float | None
+    embedder: str
+    reference: str
+    reason: str | None
+    settings: dict[str, Any]
+
+
+def league_rows(scores: Iterable[ScoreRecord]) -> list[Row]:
+    """Turn scores of models into rows: all sounds first, then families, then qualities; by figure, rank and name."""
+    compared: dict[tuple[Any, ...], list[ScoreRecord]] = {}
+    for score in scores:
+        if score.scope == "sample":
+            continue
+        # Figures compare only when made by one judge against one reference of sounds of one length.
+        against = (score.embedder, score.reference, score.settings.get("reference_id"), score.settings.get("length_s"))
+        compared.setdefault((*_kind_and_label(score), score.name, *map(str, against)), []).append(score)
+    order = ("all", "family", "quality")
+    rows: list[Row] = []
+    for key in sorted(compared, key=lambda key: (order.index(key[0]), key)):
+        rows += _ranked(key[0], key[1], compared[key])
+    return rows
+
+
+def league_text(rows: Sequence[Row]) -> str:
+    """The table for a terminal: a heading for every figure that is compared, a line for every model."""
+    lines: list[str] = []
+    heading = ""
+    for row in rows:
+        title = f"{row.figure} of {f'{row.kind} {row.label}' if row.label else 'all sounds'}"
+        told = f"{title}, against {row.reference or 'no reference'}{_length(row)}, judge {row.embedder or 'unknown'}"
+        if told != heading:
+            lines += ([""] if lines else []) + [told]
+            heading = told
+        lines.append(f"  {_rank(row, rows):>5s}  {row.model:<24s} {_figure(row)}")
+    if any(row.low is not None for row in rows):
+        lines += ["", "Lower is better. Intervals are of 95 %; models that share a rank are not told apart by these."]
+    return "\n".join(lines)
+
+
+def league_csv(rows: Sequence[Row]) -> str:
+    """The rows as CSV with a header, one line each; settings as JSON, empty cells where there is nothing."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(Row.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(asdict(row) | {"settings": json.dumps(row.settings, sort_keys=True, ensure_ascii=False)})
+    return out.getvalue()
+
+
+def _kind_and_label(score: ScoreRecord) -> tuple[str, str]:
+    if score.scope == "model":
+        return "all", ""
+    return ("quality" if "quality" in score.settings else "family"), score.subject.rpartition("/")[2]
+
+
+def _ranked(kind: str, label: str, scores: Sequence[ScoreRecord]) -> list[Row]:
+    """The rows of one comparison."""
+    made = {score.subject if kind == "all" else score.subject.rpartition("/")[0]: score for score in scores}
+    place = ranks(
+        {
+            model: (score.settings["low"], score.settings["high"])
+            for model, score in made.items()
+            if score.value is not None and "low" in score.settings and "high" in score.settings
+        }
+    )
+    rows = [
+        Row(
+            kind=kind,
+            label=label,
+            figure=score.name,
+            model=model,
+            value=score.value,
+            low=score.settings.get("low"),
+            high=score.settings.get("high"),
+            rank=place.get(model),
+            of=len(place),
+            n=score.n,
+            length_s=score.settings.get("length_s"),
+            embedder=score.embedder,
+            reference=score.reference,
+            reason=score.reason,
+            settings=score.settings,
+        )
+        for model, score in made.items()
+    ]
+    return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0, row.model))
+
+
+def _length(row: Row) -> str:
+    return "" if row.length_s is None else f" cut to {row.length_s:g} s"
+
+
+def _rank(row: Row, rows: Sequence[Row]) -> str:
+    """The rank in words: `1`, or `1=` where it is shared; nothing where there is none, or nobody to compare with."""
+    if row.rank is None or row.of < 2:
+        return ""
+    same = (row.kind, row.label, row.figure, row.embedder, row.reference, row.length_s, row.rank)
+    shared = sum(
+        (one.kind, one.label, one.figure, one.embedder, one.reference, one.length_s, one.rank) == same for one in rows
+    )
+    return f"{row.rank}=" if shared > 1 else f"{row.rank}"
+
+
+def _figure(row: Row) -> str:
+    if row.value is None:
+        return f"unscored: {row.reason}"
+    reach = "no interval, measure again" if row.low is None else f"{row.low:.3g} to {row.high:.3g}"
+    against = f", reference n {row.settings['reference_n']}" if "reference_n" in row.settings else ""
+    floor = row.settings.get("of_the_reference_itself")
+    real = "" if floor is None else f", real notes {floor:.3g}"
+    return f"{row.value:.3g} ({reach}; n {row.n}{against}{real})"

@@ -1,0 +1,94 @@
+"""The gate again over a whole library: fitted to reviewers, and applied without making a sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from catalog.gate_fit import GatedSound, Proposal
+from catalog.library import Library
+from catalog.rejudging import NewVerdict
+from catalog.results import REJECTS
+from flows.judging import Judging
+from generation.audio import read_clip, write_bytes
+from generation.descriptors import sound_facts
+from generation.errors import AudioError
+from generation.finish import finish
+from generation.strict_yaml import dump_yaml
+
+NO_RAW_CLIP = "its raw clip is not kept any more"
+
+
+@dataclass(frozen=True)
+class Regated:
+    """What a gate changed: ids, and of those it would accept but cannot, why."""
+
+    accepted: tuple[int, ...]
+    rejected: tuple[int, ...]
+    stay_rejected: dict[int, str]
+
+
+def regate(library: Library, judging: Judging) -> Regated:
+    """Judge every sound again by its stored facts; newly accepted ones are finished from their raw clips.
+
+    Raises LibraryError when another night is at work, or facts are not those of this version.
+    """
+    library.lock()
+    changes: list[NewVerdict] = []
+    stay: dict[int, str] = {}
+    for sound in library.gated_sounds():
+        verdict = sound.verdict(judging.gate)
+        if verdict.accepted and not sound.accepted:
+            change = _accepted(library, sound, judging)
+            if isinstance(change, str):
+                stay[sound.id] = change
+            else:
+                changes.append(change)
+        elif not verdict.accepted and sound.accepted:
+            changes.append(NewVerdict(sound.id, tuple(asdict(reason) for reason in verdict.reasons)))
+    library.rejudge(changes)
+    return Regated(
+        accepted=tuple(change.sample_id for change in changes if not change.reasons),
+        rejected=tuple(change.sample_id for change in changes if change.reasons),
+        stay_rejected=stay,
+    )
+
+
+def _accepted(library: Library, sound: GatedSound, judging: Judging) -> NewVerdict | str:
+    """The verdict on a sound that may be accepted now; a sentence when it cannot be."""
+    sample = library.sample(sound.id)
+    if sample.file is None:
+        return NO_RAW_CLIP
+    if not sample.file.startswith(f"{REJECTS}/"):
+        return NewVerdict(sound.id, ())  # rejected by an earlier gate of the same library: its master is there
+    try:
+        clip = finish(read_clip(library.audio_path(sample)), judging.finish)
+    except AudioError as error:
+        return f"its raw clip cannot be finished ({error})"
+    return NewVerdict(sound.id, (), clip, asdict(sound_facts(clip)))
+
+
+def write_gate(path: Path, judging: Judging, proposal: Proposal) -> None:
+    """Write a gate configuration with the proposed thresholds; everything else stays as it was."""
+    content = judging.model_copy(update={"gate": proposal.settings}).model_dump(mode="json")
+    moved = ", ".join(f"{move.threshold} from {move.before:g}" for move in proposal.moves)
+    head = f"# Fitted to {proposal.reviews} reviews by `nightcrate gate fit`; moved: {moved}.\n"
+    write_bytes(path, (head + dump_yaml(content)).encode())
+
+
+def sentences(proposal: Proposal, sounds: Sequence[GatedSound]) -> list[str]:
+    """A proposal in words, the most wanted first."""
+    before, after = 100 * proposal.agreement_before, 100 * proposal.agreement_after
+    measured = f"{proposal.reviews} reviews, {proposal.keeps} keeps"
+    if not proposal.moves:
+        return [
+            f"no threshold is worth moving: the gate agrees with {before:.0f} % of {measured}; "
+            f"fitted ones with {after:.0f} % of those held out"
+        ]
+    lines = [f"{move.threshold}: {move.before:g} -> {move.after:g}, {move.gain:+g} agree" for move in proposal.moves]
+    lines.append(f"agreement with reviewers: {before:.0f} % now, {after:.0f} % on reviews held out ({measured})")
+    for told, ids in (("rejected", proposal.newly_rejected), ("accepted", proposal.newly_accepted)):
+        listed = ", ".join(f"#{id}" for id in ids[:20]) + (", ..." if len(ids) > 20 else "")
+        lines.append(f"newly {told}: {len(ids)} of {len(sounds)} sounds" + (f" ({listed})" if ids else ""))
+    return lines

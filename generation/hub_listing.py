@@ -1,0 +1,78 @@
+"""Which files of a hub repository are fetched: the safe ones that a loader opens, and no second copy of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
+
+from generation.errors import HubError
+
+SAFE_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
+"""Formats that run no code when they are opened."""
+
+_WEIGHTS = ".safetensors"
+_UNSAFE_WEIGHTS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".h5", ".msgpack")
+_TANGO_WEIGHTS = "pytorch_model_main.bin"
+_PIPELINE = "model_index.json"
+# Never loaded: it takes spectrograms for indecent pictures (generation.pipelines.riffusion).
+_UNUSED_FOLDERS = ("safety_checker",)
+# diffusers' names for weights in half precision, or not averaged, beside the usual ones.
+_VARIANT = re.compile(r"\.(fp16|bf16|non_ema)(?=[.-])")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the hub lists it: sha256 where it is stored by hash, else the id of its git blob."""
+
+    path: str
+    bytes: int
+    sha256: str | None
+    git_id: str
+
+
+def needed_files(repo: str, files: Sequence[RemoteFile]) -> tuple[RemoteFile, ...]:
+    """Choose what to fetch, sorted by path.
+
+    Of a diffusers pipeline, weights outside its components' folders are left out: they repeat those inside. So are
+    variants in half precision where full ones are there.
+
+    Raises:
+        HubError: there are no weights, or some of them only in formats that run code when opened.
+    """
+    used = [file for file in files if PurePosixPath(file.path).parts[0] not in _UNUSED_FOLDERS]
+    if any(file.path == _PIPELINE for file in used):
+        parts = {_folder(file.path) for file in used if file.path.endswith("/config.json")}
+        used = [file for file in used if not _is_weights(file.path) or _folder(file.path) in parts]
+    names = {file.path for file in used}
+    plain = {_folder(name) for name in names if name.endswith(_WEIGHTS) and not _VARIANT.search(name)}
+    chosen = [
+        file
+        for file in used
+        if any(fnmatch(file.path, pattern) for pattern in SAFE_PATTERNS)
+        and not (_VARIANT.search(file.path) and _folder(file.path) in plain)
+    ]
+    _refuse_unsafe(repo, names)
+    return tuple(sorted(chosen, key=lambda file: file.path))
+
+
+def _refuse_unsafe(repo: str, names: Iterable[str]) -> None:
+    safe = {_folder(name) for name in names if name.endswith(_WEIGHTS)}
+    unsafe = sorted(name for name in names if name.endswith(_UNSAFE_WEIGHTS) and _folder(name) not in safe)
+    if unsafe:
+        line = f"{repo}: holds weights only as {unsafe[0]}, which can run code when opened, and is not fetched"
+        if _TANGO_WEIGHTS in {PurePosixPath(name).name for name in unsafe}:
+            raise HubError(f"{line}; download it yourself and convert it: nightcrate models convert FOLDER")
+        raise HubError(f"{line}; a repository with safetensors is needed")
+    if not safe:
+        raise HubError(f"{repo}: holds no weights; a repository with safetensors is needed")
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith((_WEIGHTS, *_UNSAFE_WEIGHTS))
+
+
+def _folder(name: str) -> str:
+    return PurePosixPath(name).parent.as_posix()

@@ -1,0 +1,158 @@
+"""Any text-to-audio pipeline of diffusers, by its card alone: AudioLDM2Pipeline, StableAudioPipeline and their like.
+
+The folder's model_index.json names the class, which must be one of diffusers' own; what it calls the length of a
+sound, and where it keeps its rate, is looked up. A new model is a new card.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_edm_dpmsolver_multistep import EDMDPMSolverMultistepScheduler
+
+from generation.audio import Clip
+from generation.cards import ModelCard
+from generation.errors import CardError, GenerationError
+from generation.pipelines.conditioning import with_note
+from generation.pipelines.denoising import SCHEDULERS
+from generation.pipelines.diffusion_model import INDEX_FILE
+from generation.strict_yaml import unknown_name
+
+TECHNIQUE_VERSION = "diffusers-1"
+"""Part of every job key: raised whenever the same weights and seed would give another sound."""
+
+# What pipelines call the length of a sound in seconds.
+_LENGTHS = ("audio_end_in_s", "audio_length_in_s", "audio_duration_s", "audio_duration", "duration")
+# Where they keep the rate: the part, then the name in its configuration.
+_RATES = tuple((part, name) for part in ("vocoder", "vae") for name in ("sampling_rate", "sample_rate"))
+# edm-dpm-solver++: Lu et al. 2022 in the noise levels of Karras et al. 2022, as Stable Audio was trained.
+_SCHEDULERS = {**SCHEDULERS, "edm-dpm-solver++": EDMDPMSolverMultistepScheduler}
+_MOST_CHANNELS = 8
+
+
+class AnyDiffusersModel:
+    """A diffusers pipeline that answers as registry.Technique."""
+
+    def __init__(self, pipeline: Any, card: ModelCard) -> None:
+        """Wrap a loaded pipeline; use `load`."""
+        self.pipeline, self.card = pipeline, card
+        accepted = inspect.signature(pipeline.__call__).parameters
+        self.accepted = frozenset(accepted)
+        self.length_name = next((name for name in _LENGTHS if name in accepted), None)
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        notes: Sequence[int | None] | None = None,
+    ) -> list[Clip]:
+        """Make one raw clip per prompt, with all its channels.
+
+        One prompt at a time: pipelines pad the texts of a batch to one length, and not all of them hide the padding.
+        A note asked for goes into the text, ", A2" after it. steps and guidance_scale: None takes the pipeline's.
+
+        Raises:
+            CardError: the pipeline takes no guidance, or cannot make what is asked.
+            GenerationError: the lists differ in length.
+            ConfigError: a note is no MIDI number.
+        """
+        notes = [None] * len(prompts) if notes is None else notes
+        if not len(prompts) == len(seeds) == len(notes):
+            raise GenerationError(
+                f"{len(prompts)} prompts, {len(seeds)} seeds, {len(notes)} notes came; equally many are needed"
+            )
+        asked = {"num_inference_steps": steps, "guidance_scale": guidance_scale, self.length_name: self.card.length_s}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if name is not None and value is not None}
+        if not given.keys() <= self.accepted:
+            refused = ", ".join(sorted(given.keys() - self.accepted))
+            raise CardError(
+                f"{self.card.name}: its pipeline takes no {refused}; leave it out of the card and the night"
+            )
+        if "output_type" in self.accepted:
+            given["output_type"] = "np"
+        texts = [with_note(text, note) for text, note in zip(prompts, notes, strict=True)]
+        return [self._clip(text, seed, given) for text, seed in zip(texts, seeds, strict=True)]
+
+    def _clip(self, text: str, seed: int, given: dict[str, Any]) -> Clip:
+        # A fresh scheduler each time: some keep the noise of the sound before.
+        self.pipeline.scheduler = type(self.pipeline.scheduler).from_config(self.pipeline.scheduler.config)
+        generator = torch.Generator().manual_seed(seed)
+        try:
+            audio = self.pipeline(prompt=[text], generator=[generator], **given).audios[0]
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise CardError(f"{self.card.name}: its pipeline refuses ({reason})") from error
+        samples = np.atleast_2d(np.asarray(audio, dtype=np.float32))
+        if samples.ndim != 2 or samples.shape[0] > _MOST_CHANNELS:
+            raise CardError(f"{self.card.name}: its pipeline made {list(samples.shape)}; [channels, samples] is needed")
+        return Clip(samples, self.card.sample_rate_hz)
+
+
+def load(folder: Path, card: ModelCard, device: str) -> AnyDiffusersModel:
+    """Load whatever pipeline of diffusers a folder holds, from safetensors alone, in float32.
+
+    Raises:
+        CardError: there is no pipeline, it is not one of diffusers' own for text and sound, a package is missing,
+            or it disagrees with its card on rate or scheduler.
+    """
+    pipeline_class = _pipeline_class(folder, card)
+    replaced = {} if card.defaults.scheduler is None else {"scheduler": _scheduler(folder, card.defaults.scheduler)}
+    try:
+        pipeline: Any = pipeline_class.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, use_safetensors=True, **replaced
+        )
+    except (ValueError, OSError, ImportError, AttributeError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CardError(f"{folder}: cannot be loaded as a {pipeline_class.__name__} ({reason})") from error
+    rate = next(
+        (rate for part, name in _RATES if (rate := getattr(_config(pipeline, part), name, None)) is not None), None
+    )
+    if rate != card.sample_rate_hz:
+        raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")
+    pipeline.set_progress_bar_config(disable=True)
+    model = AnyDiffusersModel(pipeline.to(device), card)
+    if model.length_name is None or not {"prompt", "generator"} <= model.accepted:
+        kind = pipeline_class.__name__
+        raise CardError(f"{folder}: {kind} takes no prompt, seed and length; a text-to-audio pipeline is needed")
+    return model
+
+
+def _pipeline_class(folder: Path, card: ModelCard) -> Any:
+    index = folder / INDEX_FILE
+    if not index.is_file():
+        raise CardError(f"{folder}: no diffusers pipeline is here ({INDEX_FILE} is missing); fetch {card.name} again")
+    try:
+        name = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
+    except (OSError, ValueError, AttributeError) as error:
+        raise CardError(f"{index}: is no pipeline's index ({error}); fetch {card.name} again") from error
+    # Of diffusers itself: a folder may name code of its own, which is not run.
+    found = getattr(diffusers, name, None) if isinstance(name, str) else None
+    if not (isinstance(found, type) and issubclass(found, DiffusionPipeline)):
+        raise CardError(f"{folder}: holds a {name}, which this version of diffusers does not have")
+    return found
+
+
+def _scheduler(folder: Path, name: str) -> Any:
+    """Build a scheduler of another kind from the saved one's configuration."""
+    if name not in _SCHEDULERS:
+        raise CardError(f"{folder}: {unknown_name('scheduler', name, _SCHEDULERS)}")
+    path = folder / "scheduler" / "scheduler_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return _SCHEDULERS[name].from_config(config)
+    except (OSError, ValueError, TypeError) as error:
+        raise CardError(f"{path}: makes no {name} ({error})") from error
+
+
+def _config(pipeline: Any, part: str) -> Any:
+    return getattr(getattr(pipeline, part, None), "config", None)

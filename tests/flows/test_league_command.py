@@ -1,0 +1,144 @@
+"""`nightcrate league`: ranks that say no more than the intervals, as table, JSON, CSV and pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from catalog.library import Library
+from catalog.records import ScoreRecord
+from flows.cli import main
+from flows.league_table import league_csv, league_rows, league_text
+from tests.flows.toy_night import write_toy_library
+
+
+def score(
+    subject: str, value: float | None, low: float = 0.0, high: float = 0.0, name: str = "FAD [starter]", **about: object
+) -> ScoreRecord:
+    settings = {"length_s": 1.0, "reference_id": "abc", "reference_n": 300, **about}
+    if value is not None:
+        settings |= {"low": low, "high": high, "interval": "by hand"}
+    reason = None if value is not None else "12 sounds, at least 50 are needed"
+    scope = "model_family" if "/" in subject else "model"
+    return ScoreRecord(scope, subject, name, value, reason, "starter@1", "held-out notes", 60, settings)
+
+
+SCORES = [
+    score("tango", 9.0, 8.0, 10.0),
+    score("chopan", 2.0, 1.0, 3.0),
+    score("riffusion", 3.5, 2.5, 4.5),
+    score("small", None),
+    score("chopan/bass", 5.0, 4.0, 6.0),
+    score("tango/bass", 1.0, 0.5, 1.5),
+    score("chopan/dark", 1.0, 0.5, 1.5, quality="dark"),
+    score("chopan", 0.5, 0.4, 0.6, name="KL [starter]", of_the_reference_itself=0.3),
+]
+
+
+def test_models_that_the_figures_do_not_tell_apart_share_a_rank() -> None:
+    rows = [row for row in league_rows(SCORES) if row.kind == "all" and row.figure == "FAD [starter]"]
+    assert [(row.model, row.rank, row.of) for row in rows] == [
+        ("chopan", 1, 3), ("riffusion", 1, 3), ("tango", 3, 3), ("small", None, 3),
+    ]  # fmt: skip
+    text = league_text(league_rows(SCORES))
+    lines = [line.split() for line in text.splitlines()[1:5]]
+    assert [line[0] for line in lines[:3]] == ["1=", "1=", "3"]
+    assert lines[3][0] == "small" and "unscored: 12 sounds, at least 50 are needed" in text
+    assert "FAD [starter] of all sounds, against held-out notes cut to 1 s, judge starter@1" in text
+    assert "2 (1 to 3; n 60, reference n 300)" in text
+    assert "real notes 0.3" in text
+    assert "FAD [starter] of quality dark" in text and "FAD [starter] of family bass" in text
+
+
+def test_only_what_compares_is_ranked() -> None:
+    other = score("tango", 9.0, 8.0, 10.0, length_s=4.0)
+    older = ScoreRecord(
+        "model", "old", "FAD [starter]", 1.0, None, "starter@1", "held-out notes", 60, {"length_s": 1.0}
+    )
+    rows = {row.model: row for row in league_rows([SCORES[1], other, older])}
+    assert all(row.rank in (None, 1) for row in rows.values())
+    assert (rows["tango"].of, rows["chopan"].of, rows["old"].rank) == (1, 1, None)
+    assert "no interval, measure again" in league_text(league_rows([older]))
+
+
+def test_csv_carries_what_a_figure_was_made_with() -> None:
+    read = list(csv.DictReader(league_csv(league_rows(SCORES)).splitlines()))
+    assert len(read) == len(SCORES)
+    first = read[0]
+    assert (first["model"], first["rank"], first["low"], first["n"], first["length_s"]) == (
+        "chopan",
+        "1",
+        "1.0",
+        "60",
+        "1.0",
+    )
+    assert (first["embedder"], first["reference"]) == ("starter@1", "held-out notes")
+    assert json.loads(first["settings"])["reference_n"] == 300
+    assert next(row for row in read if row["model"] == "small")["value"] == ""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    write_toy_library(tmp_path / "library")
+    with Library.open(tmp_path / "library") as opened:
+        opened.add_scores(SCORES)
+    return tmp_path / "library"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_the_command_writes_table_json_csv_and_pictures(
+    capsys: pytest.CaptureFixture[str], library: Path, tmp_path: Path
+) -> None:
+    files = ("--csv", tmp_path / "out" / "league.csv", "--plots", tmp_path / "plots")
+    code, out, _ = run(capsys, "league", "--library", library, "--json", *files)
+    rows = json.loads(out)["scores"]
+    assert code == 0 and len(rows) == len(SCORES)
+    assert {"rank", "low", "high", "n", "embedder", "reference", "length_s", "settings"} <= set(rows[0])
+    assert (tmp_path / "out" / "league.csv").read_text() == league_csv(league_rows(SCORES))
+    pictures = sorted((tmp_path / "plots").iterdir())
+    assert [path.name for path in pictures] == [
+        "league-fad-starter-all.png", "league-fad-starter-family.png", "league-fad-starter-quality.png",
+        "league-kl-starter-all.png",
+    ]  # fmt: skip
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    code, out, _ = run(capsys, "league", "--library", library)
+    assert out.rstrip("\n") == league_text(league_rows(SCORES))
+
+
+def test_refresh_measures_and_lists_the_worst_and_forgets_groups_that_are_gone(
+    capsys: pytest.CaptureFixture[str], library: Path
+) -> None:
+    with Library.open(library) as opened:
+        opened.add_scores([ScoreRecord("model", "gone", "KL [starter]", 1.0, None, judge_id(), "old notes", 9)])
+    code, out, err = run(capsys, "league", "--refresh", "--infinity", "--worst", 2, "--json", "--library", library)
+    assert code == 0, err
+    told = json.loads(out)
+    mine = [row for row in told["scores"] if row["embedder"] == judge_id()]
+    assert {row["figure"] for row in mine} == {"FAD [starter]", "KL [starter]", "FAD-inf [starter]"}
+    assert "gone" not in {row["model"] for row in mine}
+    assert all(row["value"] is not None or "needed" in row["reason"] for row in mine)
+    assert len(told["worst"]["sounds"]) == 2
+    assert Path(told["worst"]["sounds"][0]["file"]).is_file()
+    assert told["worst"]["sounds"][0]["times"] >= told["worst"]["sounds"][1]["times"]
+    code, out, _ = run(capsys, "league", "--worst", 1, "--library", library)
+    assert "Farthest from real notes" in out.splitlines()[-2]
+
+
+def judge_id() -> str:
+    from catalog.embedders.judge import Judge
+
+    return Judge().id
+
+
+def test_infinity_without_refresh_is_refused(capsys: pytest.CaptureFixture[str], library: Path) -> None:
+    code, out, err = run(capsys, "league", "--infinity", "--library", library)
+    assert (code, out) == (1, "") and "add --refresh" in err and err.count("\n") == 1

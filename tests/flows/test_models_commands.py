@@ -1,0 +1,114 @@
+"""nightcrate models fetch and verify: the price first, hashes always, one line and exit 1 for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import constants
+
+from flows.cli import main
+from flows.weights import check_weights
+from generation import shipped
+from tests.generation.fake_hub import COMMIT, FakeHub, serve_to_client
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 300_000}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    with serve_to_client(dict(FILES), tmp_path, monkeypatch) as running:
+        yield running
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["models", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_fetch_names_the_price_then_the_place(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "fetch", "someone/toy", "--json")
+    assert code == 0 and "someone/toy: 2 files, 2.1 MB to fetch, 0.0 MB here already" in err
+    told: list[dict[str, Any]] = json.loads(out)
+    assert told[0]["revision"] == COMMIT and told[0]["bytes"] == 2_100_002
+    assert (Path(told[0]["folder"]) / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    assert "0.0 MB to fetch, 2.1 MB here already" in run(capsys, "fetch", "someone/toy")[2]
+
+
+def test_fetch_in_a_process_of_its_own_says_unpinned_once(hub: FakeHub, tmp_path: Path) -> None:
+    settings = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path / "cache")}
+    line = [sys.executable, "-c", "from flows.cli import main; main()", "models", "fetch", "someone/toy"]
+    first, second = (
+        subprocess.run(line, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stderr.count("\n") == 2 and f"unpinned: someone/toy, now locked at {COMMIT}" in first.stderr
+    assert second.stderr.count("\n") == 1 and first.stdout == second.stdout
+
+
+def test_no_room_ends_it_before_the_first_byte(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=1000))
+    code, out, err = run(capsys, "fetch", "someone/toy")
+    assert (code, out) == (1, "") and "2100002 bytes are needed, but only 1000 are free" in err
+    assert not hub.sent
+
+
+def test_verify_reads_every_byte(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "fetch", "someone/toy", "--json")
+    file = Path(json.loads(out)[0]["folder"]) / "model.safetensors"
+    assert run(capsys, "verify", "someone/toy")[:2] == (0, "someone/toy: 2 files as they should be\n")
+    file.resolve().write_bytes(b"Weights" + FILES["model.safetensors"][7:])
+    code, out, _ = run(capsys, "verify", "--json")
+    assert code == 1
+    found = {check["name"]: check["problems"] for check in json.loads(out)}
+    assert found["chopan-starter"] == [] and "model.safetensors has sha256" in found["someone/toy"][0]
+    run(capsys, "fetch", "someone/toy")
+    assert run(capsys, "verify")[0] == 0
+    file.resolve().unlink()
+    assert "is not whole on this machine" in run(capsys, "verify", "someone/toy")[1]
+
+
+def test_a_shipped_model_is_held_against_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(shipped.starter_dir(), tmp_path / "starter")
+    monkeypatch.setattr("flows.weights.starter_dir", lambda: tmp_path / "starter")
+    assert check_weights(["chopan-starter"])[0].problems == ()
+    (tmp_path / "starter/chopan-starter/tokenizer/tokenizer.json").unlink()
+    assert check_weights(["chopan-starter"])[0].problems == ("chopan-starter/tokenizer/tokenizer.json is missing",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("fetch", "chopan-starter"), "its weights ship with nightcrate; there is nothing to fetch"),
+        (("fetch", "chopan"), "no weights can be fetched; make them with: nightcrate train chopan"),
+        (("fetch", "chopn"), "did you mean 'chopan'?"),
+        (("verify", "someone/toy"), "was not fetched yet; fetch it: nightcrate models fetch someone/toy"),
+        (("info", "chopn"), "did you mean 'chopan'?"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (1, "") and told in err and err.count("\n") == 1
+
+
+def test_without_a_network_the_starters_are_named(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    code, _, err = run(capsys, "fetch", "someone/toy")
+    assert code == 1 and err.count("\n") == 1 and "needs no network: chopan-starter" in err

@@ -1,0 +1,116 @@
+"""A new model is one card: pipelines of diffusers itself, saved, loaded by their folder and played."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from generation.errors import CardError, GenerationError
+from generation.registry import LoadedModel, load_model
+from tests.generation.toy_any_diffusers import toy_audioldm2, toy_stable_audio
+from tests.generation.toy_model import write_model_card
+
+CARDS: dict[str, dict[str, Any]] = {
+    "stable-audio": {"sample_rate_hz": 4000, "length_s": 0.25},
+    "audioldm2": {"sample_rate_hz": 16000, "length_s": 0.16},
+}
+MAKERS: dict[str, Callable[[], Any]] = {"stable-audio": toy_stable_audio, "audioldm2": toy_audioldm2}
+
+
+def card(folder: Path, name: str, **changes: Any) -> Path:
+    fields = {"technique": "diffusers", "defaults": {"steps": 2, "guidance_scale": 3.0}, **CARDS[name], **changes}
+    write_model_card(folder, **fields)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both pipelines, saved with a card each."""
+    root = tmp_path_factory.mktemp("pipelines")
+    for name, make in MAKERS.items():
+        make().save_pretrained(root / name)
+        card(root / name, name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def models(folders: Path) -> dict[str, LoadedModel]:
+    return {name: load_model(folders / name) for name in MAKERS}
+
+
+@pytest.mark.parametrize(("name", "shape"), [("stable-audio", (2, 1000)), ("audioldm2", (1, 2560))])
+def test_it_makes_the_cards_length_in_all_its_channels(
+    models: dict[str, LoadedModel], name: str, shape: tuple[int, int]
+) -> None:
+    clip = models[name].generate(["dark bass"], [1])[0]
+    assert clip.samples.shape == shape and clip.sample_rate_hz == CARDS[name]["sample_rate_hz"]
+    assert np.isfinite(clip.samples).all() and clip.samples.std() > 0
+    if shape[0] == 2:
+        assert not np.array_equal(clip.samples[0], clip.samples[1])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_sound_depends_on_its_own_prompt_note_and_seed(models: dict[str, LoadedModel], name: str) -> None:
+    model = models[name]
+    both = model.generate(["bright flute", "dark bass"], [1, 2], notes=[None, 45])
+    alone = model.generate(["dark bass, A2"], [2])[0]
+    assert np.array_equal(both[1].samples, alone.samples)
+    for other in (
+        model.generate(["dark bass, A2"], [3]),
+        model.generate(["bright flute"], [2]),
+        model.generate(["dark bass, A2"], [2], steps=3),
+        model.generate(["dark bass, A2"], [2], guidance_scale=1.0),
+    ):
+        assert not np.allclose(other[0].samples, alone.samples, atol=1e-7)
+
+
+def test_the_cards_scheduler_takes_the_place_of_the_saved_one(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders / "stable-audio", tmp_path / "model")
+    path = tmp_path / "model/model_index.json"
+    index = json.loads(path.read_text())
+    index["scheduler"] = ["diffusers", "DDIMScheduler"]
+    path.write_text(json.dumps(index))
+    saved = load_model(tmp_path / "model").generate(["dark bass"], [1])[0]
+    defaults = {"steps": 2, "guidance_scale": 3.0, "scheduler": "edm-dpm-solver++"}
+    card(tmp_path / "model", "stable-audio", defaults=defaults)
+    ours = load_model(tmp_path / "model").generate(["dark bass"], [1])[0]
+    assert not np.allclose(ours.samples, saved.samples)
+    assert np.array_equal(ours.samples, load_model(folders / "stable-audio").generate(["dark bass"], [1])[0].samples)
+    card(tmp_path / "model", "stable-audio", defaults={**defaults, "scheduler": "edm"})
+    with pytest.raises(CardError, match="no scheduler 'edm'"):
+        load_model(tmp_path / "model")
+
+
+def test_a_card_that_disagrees_is_one_line(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders / "stable-audio", tmp_path / "model")
+    card(tmp_path / "model", "stable-audio", sample_rate_hz=44100)
+    with pytest.raises(CardError, match="makes sound at 4000 Hz, but its card says 44100 Hz"):
+        load_model(tmp_path / "model")
+    card(tmp_path / "model", "stable-audio", length_s=10.0)
+    with pytest.raises(CardError, match=r"its pipeline refuses \(The total audio length requested") as caught:
+        load_model(tmp_path / "model").generate(["dark bass"], [1])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(GenerationError, match="1 prompts, 1 seeds, 2 notes"):
+        load_model(folders / "stable-audio").generate(["dark bass"], [1], notes=[1, 2])
+
+
+@pytest.mark.parametrize("name", [None, "MyOwnPipeline", "StableDiffusionPipeline", "AutoencoderKL"])
+def test_only_diffusers_own_sound_pipelines_are_run(folders: Path, tmp_path: Path, name: str | None) -> None:
+    shutil.copytree(folders / "stable-audio", tmp_path / "model")
+    (tmp_path / "model/model_index.json").write_text(json.dumps({"_class_name": name}))
+    with pytest.raises(CardError):
+        load_model(tmp_path / "model")
+
+
+def test_pickled_weights_are_not_opened(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders / "stable-audio", tmp_path / "model")
+    weights = tmp_path / "model/transformer/diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(CardError, match="cannot be loaded as a StableAudioPipeline"):
+        load_model(tmp_path / "model")
