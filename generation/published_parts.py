@@ -1,7 +1,6 @@
 """The terms of published networks that models here are built on, as far as somebody has read them.
 
-Where a licence was only heard of and not read at its source, it is null: undeclared, not invented. T5's own base
-models are such a case.
+Where a licence was only heard of and not read at its source, it is null: undeclared, not invented.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from generation.cards import LicenceLink
 OPENAI_CLIP = "openai"
 """OpenAI's ViT-B/32 through open_clip, which no hub repository is named for."""
 
-# Apache-2.0 says the model card of each: https://huggingface.co/google/flan-t5-large and its sizes.
-_FLAN_T5 = "google/flan-t5-"
+# Apache-2.0 say the model cards at https://huggingface.co/google/flan-t5-large and https://huggingface.co/t5-base.
+_T5 = re.compile(r"google/flan-t5-(small|base|large|xl|xxl)|(google-t5/)?t5-base")
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -103,13 +102,13 @@ def published_links(name: str) -> tuple[LicenceLink, ...]:
     """
     if name in _PARTS:
         return _PARTS[name]
-    is_flan = name.startswith(_FLAN_T5)
+    is_t5 = _T5.fullmatch(name) is not None
     return (
         LicenceLink(
             part="weights",
             name=name,
-            licence="Apache-2.0" if is_flan else None,
-            commercial="yes" if is_flan else "undeclared",
+            licence="Apache-2.0" if is_t5 else None,
+            commercial="yes" if is_t5 else "undeclared",
             attribution=None,
         ),
     )

@@ -22,7 +22,7 @@ from generation.errors import ConfigError
 from generation.shipped import starter_dir
 
 # Weights are safetensors, sounds FLAC, the rest plain text: nothing that runs when it is opened.
-SAFE_SUFFIXES = {".safetensors", ".json", ".yaml", ".csv", ".txt", ".flac", ".md"}
+SAFE_SUFFIXES = {".safetensors", ".json", ".yaml", ".csv", ".txt", ".flac", ".md", ".png"}
 
 
 @pytest.mark.parametrize("folder", STARTERS, ids=lambda folder: folder.parent.name)

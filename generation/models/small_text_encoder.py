@@ -35,7 +35,7 @@ def small_text_encoder(
                 vocab_size=len(tokenizer), d_model=width, d_kv=_HEAD_WIDTH, d_ff=2 * width, num_layers=layers,
                 num_heads=width // _HEAD_WIDTH, feed_forward_proj="gated-gelu", dropout_rate=0.0, use_cache=False,
                 relative_attention_max_distance=max_tokens, pad_token_id=tokenizer.pad_token_id,
-                eos_token_id=tokenizer.eos_token_id, decoder_start_token_id=tokenizer.pad_token_id,
+                eos_token_id=tokenizer.eos_token_id,
             )
         )  # fmt: skip
     return CLIPTextModel(
@@ -71,7 +71,8 @@ def text_summaries(encoder: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
         two float [texts, width].
     """
     if isinstance(encoder, T5EncoderModel):
-        mask = tokens != encoder.config.pad_token_id
+        config: Any = encoder.config
+        mask = tokens.ne(config.pad_token_id)
         states = encoder(input_ids=tokens, attention_mask=mask.long()).last_hidden_state
         mean = (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
         return mean, mean

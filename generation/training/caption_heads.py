@@ -67,10 +67,14 @@ class CaptionHeads(nn.Module):
             name: functional.cross_entropy(getattr(self, name)(states).float(), getattr(said, name))
             for name in ("family", "source", "note")
         }
-        return {**chosen, "qualities": len(QUALITIES) * quality, "height": self._errors(states, said).mean() / _SEMITONES}
+        return {
+            **chosen,
+            "qualities": len(QUALITIES) * quality,
+            "height": self._errors(states, said).mean() / _SEMITONES,
+        }
 
     def accuracies(self, states: Tensor, said: Said) -> dict[str, float]:
-        """Share of captions read rightly, head by head; of the qualities all ten at once, of the height to a semitone."""
+        """Share of captions read rightly, head by head: all ten qualities at once, the height to a semitone."""
         chosen = {name: getattr(self, name)(states).argmax(dim=1) for name in ("family", "source", "note")}
         right = {name: found == getattr(said, name) for name, found in chosen.items()}
         right["qualities"] = ((self.qualities(states) > 0) == (said.qualities > 0.5)).all(dim=1)

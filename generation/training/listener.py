@@ -46,7 +46,7 @@ def read_heard(split: Path, balance: float = 0.0) -> CorpusPictures:
 
 
 def heard(pictures: Tensor, rng: torch.Generator | None = None) -> Tensor:
-    """Make float32 [notes, 1, frames, bands] in [0, 1] of cached pictures; with `rng` as another room would record them.
+    """Cached pictures as float32 [notes, 1, frames, bands] in [0, 1]; with `rng` as another room would record them.
 
     Pitch stays what it was: the pictures are not shifted in frequency.
     """

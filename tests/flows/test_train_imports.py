@@ -87,7 +87,7 @@ def test_a_parent_is_recorded_by_its_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["chopn"], "there is no recipe 'chopn'; did you mean 'chopan'? (known: chopan, clap, clip, judge)"),
+        (["chopn"], "there is no recipe 'chopn'; did you mean 'chopan'? (known: audio-diffusion, "),
         (["judge", "--config", "juge"], "no train configuration 'juge'; did you mean 'judge'?"),
         (["judge", "--set", "stepz=3"], "judge.yaml with --set: unknown key 'stepz'; did you mean 'steps'?"),
         (["judge", "--set", "steps=many"], 'steps is "many"; it must be a whole number'),

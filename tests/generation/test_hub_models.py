@@ -43,8 +43,8 @@ def test_riffusions_layout_is_fetched_and_makes_sound(tmp_path: Path, monkeypatc
 
 SEVEN = {
     "chopan": "yes",
-    "audio-diffusion": "undeclared",
-    "audio-latent-diffusion": "undeclared",
+    "audio-diffusion": "yes",
+    "audio-latent-diffusion": "yes",
     "riffusion": "yes",
     "riffusion-ft": "yes",
     "tango": "no",

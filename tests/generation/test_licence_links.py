@@ -98,7 +98,8 @@ def test_published_parts_say_what_their_cards_say() -> None:
     riffusion = published_links("riffusion/riffusion-model-v1")[0]
     assert (riffusion.licence, riffusion.commercial) == ("CreativeML-OpenRAIL-M", "yes")
     assert "restrictions" in str(riffusion.attribution)
-    assert published_links("t5-base")[0].commercial == "undeclared"
+    assert published_links("google-t5/t5-base")[0].licence == "Apache-2.0"
+    assert published_links("somebody/t5-base")[0].commercial == "undeclared"
 
 
 def test_a_hub_id_is_no_path_and_no_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

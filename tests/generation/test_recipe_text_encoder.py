@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -29,15 +29,22 @@ from tests.toy_corpus import write_toy_corpus
 KINDS: dict[str, Any] = {"t5": T5EncoderModel, "clip": CLIPTextModel}
 PRESETS = {"t5": "text-encoder", "clip": "text-encoder-clip"}
 TEXTS = ["bass", "", "a warm, plucked synth bass with reverb, Bb2", "flauta brillante", "zzyx 音 blorp", "word " * 90]
-# What a fresh process does: loads the two folders and writes the states of the texts.
+# A fresh process knows transformers alone: folder and class of each encoder, and where to write its states.
 READER = """
-import sys, torch
-from pathlib import Path
+import json, sys, torch, transformers
 from safetensors.torch import save_file
-from tests.generation.test_recipe_text_encoder import TEXTS, states
-with torch.no_grad():
-    save_file({"states": states(sys.argv[1], Path(sys.argv[2]), TEXTS).states.contiguous()}, sys.argv[3])
+asked, texts = json.loads(sys.argv[1])
+for folder, kind, told in asked:
+    encoder = getattr(transformers, kind).from_pretrained(folder + "/text_encoder", torch_dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder + "/tokenizer")
+    length = getattr(encoder.config, "max_position_embeddings", 64)
+    padding = "longest" if kind == "T5EncoderModel" else "max_length"
+    tokens = tokenizer(texts, padding=padding, truncation=True, max_length=length, return_tensors="pt")
+    mask = {"attention_mask": tokens.attention_mask} if padding == "longest" else {}
+    with torch.no_grad():
+        save_file({"states": encoder(input_ids=tokens.input_ids, **mask).last_hidden_state.contiguous()}, told)
 """
+Run = tuple[TextEncoderTask, float, TrainResult]
 
 
 def toy(tower: str) -> Settings:
@@ -49,6 +56,7 @@ def toy(tower: str) -> Settings:
     return Settings.model_validate({**shipped.model_dump(), **small})
 
 
+@torch.no_grad()
 def states(tower: str, folder: Path, texts: list[str]) -> TextStates:
     encoder, tokenizer = load_text_side(str(folder), KINDS[tower])
     encoder.eval()
@@ -60,14 +68,18 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy_corpus(tmp_path_factory.mktemp("corpus"))
 
 
-@pytest.fixture(scope="module", params=["t5", "clip"])
-def trained(request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    settings = toy(request.param)
-    torch.manual_seed(settings.seed)
-    task = build(corpus, settings, "cpu")
-    with torch.no_grad():
-        before = float(task.loss(task.batch(100), 100)[0])
-    return task, before, train(task, settings, tmp_path_factory.mktemp(request.param))
+@pytest.fixture(scope="module")
+def runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """For each tower the trained task, its loss before, and the run."""
+    found = {}
+    for tower in KINDS:
+        settings = toy(tower)
+        torch.manual_seed(settings.seed)
+        task = build(corpus, settings, "cpu")
+        with torch.no_grad():
+            before = float(task.loss(task.batch(100), 100)[0])
+        found[tower] = (task, before, train(task, settings, tmp_path_factory.mktemp(tower)))
+    return found
 
 
 @pytest.mark.parametrize("tower", KINDS)
@@ -103,7 +115,7 @@ def test_heads_are_asked_what_captions_say() -> None:
     found = heads.accuracies(torch.zeros(2, 4), said)
     assert found == {"family": 0.5, "source": 0.0, "note": 0.5, "qualities": 0.5, "height": 1.0}
     losses = heads.losses(torch.zeros(2, 4), said)
-    assert float(losses["height"]) == pytest.approx(0.5 / 12, abs=1e-6)
+    assert losses["height"].item() == pytest.approx(0.5 / 12, abs=1e-6)
     assert {name for name in losses} == {field.name for field in fields(said)} | {"height"}
 
 
@@ -118,8 +130,9 @@ def test_another_room_does_not_change_the_pitch() -> None:
     assert int((loudest == 100).sum()) >= 14
 
 
-def test_it_learns_and_tells_held_out_figures(trained: tuple[TextEncoderTask, float, TrainResult]) -> None:
-    task, before, result = trained
+@pytest.mark.parametrize("tower", KINDS)
+def test_it_learns_and_tells_held_out_figures(runs: dict[str, Run], tower: str) -> None:
+    task, before, result = runs[tower]
     with torch.no_grad():
         assert float(task.loss(task.batch(100), 100)[0]) < before
     shares = ("found_family", "found_source", "found_note", "said_family", "said_source", "said_note", "said_height")
@@ -127,58 +140,47 @@ def test_it_learns_and_tells_held_out_figures(trained: tuple[TextEncoderTask, fl
     assert -1 <= result.figures["valid_text_cosine"] <= result.figures["valid_text_cosine_most"] <= 1.001
 
 
-def test_a_fresh_process_reads_the_same_states(
-    trained: tuple[TextEncoderTask, float, TrainResult], tmp_path: Path
-) -> None:
-    task, _, result = trained
-    tower = task.settings.tower
-    told = tmp_path / "states.safetensors"
-    subprocess.run(
-        [sys.executable, "-c", READER, tower, str(result.folder), str(told)], check=True, timeout=120,
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    here = states(tower, result.folder, TEXTS)
-    assert torch.equal(load_file(told)["states"], here.states)
-    # fp16 on disk, and the very network that was trained.
+def test_a_fresh_process_reads_the_same_states(runs: dict[str, Run], tmp_path: Path) -> None:
+    asked = [(str(runs[tower][2].folder), kind.__name__, str(tmp_path / tower)) for tower, kind in KINDS.items()]
+    subprocess.run([sys.executable, "-c", READER, json.dumps([asked, TEXTS])], check=True)
+    for tower, (_, _, result) in runs.items():
+        assert torch.equal(load_file(tmp_path / tower)["states"], states(tower, result.folder, TEXTS).states)
+
+
+@pytest.mark.parametrize("tower", KINDS)
+def test_what_was_trained_is_exported_in_half_precision(runs: dict[str, Run], tower: str) -> None:
+    task, _, result = runs[tower]
     weights = load_file(result.folder / "text_encoder" / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.float16}
-    encoder = task.learner.text_encoder
-    with torch.no_grad():
-        own = (
-            encode_masked(task.tokenizer, encoder, TEXTS, 64)
-            if tower == "t5"
-            else encode_fixed(task.tokenizer, encoder, TEXTS)
-        )
-    assert torch.allclose(own.states, here.states, atol=2e-2)
+    encoder, tokenizer = task.learner.text_encoder, task.tokenizer
+    own = encode_masked(tokenizer, encoder, TEXTS, 64) if tower == "t5" else encode_fixed(tokenizer, encoder, TEXTS)
+    assert torch.allclose(own.states, states(tower, result.folder, TEXTS).states, atol=2e-2)
 
 
-def test_any_text_has_finite_states(trained: tuple[TextEncoderTask, float, TrainResult]) -> None:
-    task, _, result = trained
-    read = states(task.settings.tower, result.folder, TEXTS)
+@pytest.mark.parametrize("tower", KINDS)
+def test_any_text_has_finite_states(runs: dict[str, Run], tower: str) -> None:
+    task, _, result = runs[tower]
+    read = states(tower, result.folder, TEXTS)
     assert bool(torch.isfinite(read.states).all())
-    assert bool(torch.isfinite(states(task.settings.tower, result.folder, [""]).states).all())
+    assert bool(torch.isfinite(states(tower, result.folder, [""]).states).all())
     assert read.states.shape[1] == task.settings.max_tokens
     if read.mask is not None:
-        assert read.mask.sum(dim=1).tolist()[1] == 1 and int(read.mask.sum(dim=1).max()) == 64
+        lengths = read.mask.sum(dim=1).tolist()
+        assert lengths[TEXTS.index("")] == 1 and max(lengths) == 64
 
 
-def test_a_text_beside_a_longer_one_reads_as_alone(trained: tuple[TextEncoderTask, float, TrainResult]) -> None:
-    task, _, result = trained
-    tower = task.settings.tower
-    order = random.Random(0).sample(TEXTS, len(TEXTS))
-    together = states(tower, result.folder, order)
-    for row, text in enumerate(order):
-        alone = states(tower, result.folder, [text]).states[0]
+@pytest.mark.parametrize("tower", KINDS)
+def test_a_text_beside_a_longer_one_reads_as_alone(runs: dict[str, Run], tower: str) -> None:
+    folder = runs[tower][2].folder
+    together = states(tower, folder, TEXTS)
+    for row, text in enumerate(TEXTS):
+        alone = states(tower, folder, [text]).states[0]
         assert torch.allclose(together.states[row, : len(alone)], alone, atol=1e-5)
 
 
-def test_the_summary_of_clip_is_of_the_end_token(trained: tuple[TextEncoderTask, float, TrainResult]) -> None:
-    task, _, result = trained
-    if task.settings.tower != "clip":
-        pytest.skip("T5 has none")
-    encoder, tokenizer = load_text_side(str(result.folder), CLIPTextModel)
+def test_the_summary_of_clip_is_of_the_end_token(runs: dict[str, Run]) -> None:
+    encoder, tokenizer = load_text_side(str(runs["clip"][2].folder), CLIPTextModel)
     ids = tokenizer(["warm bass"], padding="max_length", max_length=32, return_tensors="pt").input_ids
-    with torch.no_grad():
-        read = encoder.eval()(input_ids=ids)
+    read = encoder.eval()(input_ids=ids)
     end = ids[0].tolist().index(tokenizer.eos_token_id)
     assert end == 3 and torch.equal(read.pooler_output[0], read.last_hidden_state[0, end])

@@ -233,6 +233,9 @@ def absorb_units(vae: AutoencoderKL, mean: float, std: float) -> None:
     the last layer's do the reverse. Log-mel pictures lie around -8, where training would start by moving there.
     """
     first, last = vae.encoder.conv_in, vae.decoder.conv_out
+    assert first.bias is not None and last.bias is not None
+    if first.bias is None or last.bias is None:
+        raise TypeError("an AutoencoderKL whose first and last layer have a bias is needed")
     first.weight /= std
     first.bias -= mean * first.weight.sum(dim=(1, 2, 3))
     last.weight *= std
