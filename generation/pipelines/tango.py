@@ -1,8 +1,11 @@
-"""TANGO: FLAN-T5 conditions latents of a log-mel picture, which a HiFi-GAN turns into sound.
+"""TANGO: FLAN-T5 conditions latents of a log-mel picture, which a HiFi-GAN or Griffin-Lim turns into sound.
 
 Ghosal et al., "Text-to-audio generation using instruction-tuned LLM and latent diffusion model", arXiv
 2304.13731; autoencoder and vocoder are AudioLDM's (Liu et al., arXiv 2301.12503). The length is chosen per call:
 1024 frames are the published 10.24 s, 416 hold a one-shot of 4 s at a third of the work.
+
+Beyond the thesis, a TANGO of one's own may go without a vocoder: pictures of 128 bands keep the pitch of every note
+through Griffin-Lim, which 64 do not, and a HiFi-GAN learns pitch only in days on a GPU.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from transformers import PreTrainedTokenizerBase, SpeechT5HifiGan, T5EncoderMode
 
 from generation.cards import ModelCard
 from generation.codecs.log_mel import LogMelCodec
+from generation.codecs.phase import seeded_phase
 from generation.errors import ConfigError, GenerationError
 from generation.pipelines.conditioning import TextStates, encode_masked
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
@@ -32,11 +36,13 @@ MAX_TOKENS = 512
 
 
 class TangoPipeline(TextToSoundPipeline):
-    """Text -> latents -> log-mel picture -> vocoder -> sound."""
+    """Text -> latents -> log-mel picture -> vocoder or Griffin-Lim -> sound."""
+
+    _optional_components = ["vocoder"]
 
     codec: LogMelCodec
     vae: AutoencoderKL
-    vocoder: SpeechT5HifiGan
+    vocoder: SpeechT5HifiGan | None
 
     def __init__(
         self,
@@ -44,7 +50,7 @@ class TangoPipeline(TextToSoundPipeline):
         tokenizer: PreTrainedTokenizerBase,
         unet: UNet2DConditionModel,
         vae: AutoencoderKL,
-        vocoder: SpeechT5HifiGan,
+        vocoder: SpeechT5HifiGan | None,
         scheduler: SchedulerMixin,
         codec: LogMelCodec,
     ) -> None:
@@ -55,7 +61,7 @@ class TangoPipeline(TextToSoundPipeline):
             tokenizer: of the text encoder.
             unet: the denoising network of the autoencoder's latents.
             vae: picture <-> latents.
-            vocoder: picture -> waveform.
+            vocoder: picture -> waveform; None for Griffin-Lim.
             scheduler: the one the network was trained with.
             codec: the picture; its n_frames are the length where none is asked for.
 
@@ -63,12 +69,8 @@ class TangoPipeline(TextToSoundPipeline):
             ConfigError: the vocoder was made for other pictures than the codec's.
         """
         super().__init__()
-        made_for = (vocoder.config.sampling_rate, math.prod(vocoder.config.upsample_rates), vocoder.config.model_in_dim)
-        wanted = tuple(codec.config[name] for name in ("sample_rate_hz", "hop_length", "n_mels"))
-        if made_for != wanted:
-            raise ConfigError(
-                f"the vocoder was made for (rate, hop, bands) {made_for}; the pictures have {wanted}, and need the same"
-            )
+        if vocoder is not None:
+            _check_vocoder(vocoder, codec)
         self.register_modules(
             text_encoder=text_encoder,
             tokenizer=tokenizer,
@@ -84,13 +86,18 @@ class TangoPipeline(TextToSoundPipeline):
         return decode_vae(self.vae, latents)
 
     def decode(self, pictures: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Sound pictures by the vocoder, which draws nothing at random.
+        """Sound pictures by the vocoder, which draws nothing at random, or by Griffin-Lim from a seeded phase.
 
         Returns:
             float32 [batch, frames * hop] in [-1, 1] on the pipeline's device, at the level that the picture says
             (about peak 0.5 as trained), not normalised. The published code casts to 16 bits without a limit,
             where a full-scale sample wraps around.
         """
+        if self.vocoder is None:
+            sizes = {name: value for name, value in self.codec.config.items() if not name.startswith("_")}
+            codec = LogMelCodec(**{**sizes, "n_frames": pictures.shape[2]})
+            phase = seeded_phase(generators, *codec.phase_shape)
+            return codec.decode(pictures, phase.to(pictures.device)).clamp(-1.0, 1.0)
         # The published transposed convolutions give a few samples more than frames * hop.
         n_samples = pictures.shape[2] * self.codec.config["hop_length"]
         return self.vocoder(pictures[:, 0])[:, :n_samples].clamp(-1.0, 1.0)
@@ -120,6 +127,15 @@ class TangoPipeline(TextToSoundPipeline):
         frames = duration_s * self.codec.config["sample_rate_hz"] / self.codec.config["hop_length"]
         # 4.16 s are 416.00000000000006 frames; rounding in the length must not cost another grain.
         return grain * math.ceil(round(frames, 3) / grain)
+
+
+def _check_vocoder(vocoder: SpeechT5HifiGan, codec: LogMelCodec) -> None:
+    made_for = (vocoder.config.sampling_rate, math.prod(vocoder.config.upsample_rates), vocoder.config.model_in_dim)
+    wanted = tuple(codec.config[name] for name in ("sample_rate_hz", "hop_length", "n_mels"))
+    if made_for != wanted:
+        raise ConfigError(
+            f"the vocoder was made for (rate, hop, bands) {made_for}; the pictures have {wanted}, and need the same"
+        )
 
 
 def load(folder: Path, card: ModelCard, device: str) -> DiffusionModel:

@@ -110,10 +110,11 @@ class FineTunable(DenoisingSettings):
     autoencoder: str | None = None
 
     needs: ClassVar[tuple[str, ...]] = ("text_encoder", "autoencoder")
+    parts: ClassVar[tuple[str, ...]] = ("text_encoder", "autoencoder", "tokenizer")
 
     @model_validator(mode="after")
     def _base_or_parts(self) -> FineTunable:
-        given = [name for name in (*self.needs, "tokenizer") if getattr(self, name) is not None]
+        given = [name for name in self.parts if getattr(self, name) is not None]
         if self.base is None:
             missing = [name for name in self.needs if name not in given]
             if missing:

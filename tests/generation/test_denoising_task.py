@@ -71,6 +71,14 @@ def test_only_the_network_gets_gradients(corpus: Path, parts: Path) -> None:
     assert {name for name, _ in task.module.named_children()} == {"text_encoder", "unet", "vae", "vocoder"}
 
 
+def test_tango_without_a_vocoder_exports_one_that_griffin_lim_sounds(corpus: Path, parts: Path, tmp_path: Path) -> None:
+    task = built("tango-clean", corpus, parts, vocoder=None, sample_every=None)
+    model = load_model(train(task, task.settings, tmp_path).folder)
+    assert "Griffin-Lim sounds them" in model.card.description
+    (clip,) = model.generate(["flute"], [3], steps=2)
+    assert np.isfinite(clip.samples).all() and np.ptp(clip.samples) > 0
+
+
 def test_gradient_checkpointing_gives_the_same_gradients(corpus: Path, parts: Path) -> None:
     gradients = []
     for on in (False, True):
@@ -229,7 +237,7 @@ def test_wrong_parts_are_refused(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"vocoder": None}, "vocoder or a base to train further must be named"),
+        ({"autoencoder": None}, "autoencoder or a base to train further must be named"),
         ({"base": "runs/x"}, "base brings all its parts with it; leave out text_encoder and autoencoder and vocoder"),
         ({"unet": {"block_out_channels": [8, 16], "heads": [2]}}, "heads has 1 values for 2 block_out_channels"),
     ],

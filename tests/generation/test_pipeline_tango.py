@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from generation.codecs.log_mel import LogMelCodec
 from generation.errors import ConfigError, GenerationError
 from generation.models.full_size import TANGO_UNET, TANGO_VAE, TANGO_VOCODER
 from generation.pipelines.tango import TangoPipeline
+from tests.generation.tones import steady
 from tests.generation.toy_diffusion import LONG, SHORT, toy_t5, toy_tango, toy_tokenizer, toy_vocoder
 
 
@@ -74,6 +77,21 @@ def test_level_is_the_vocoders_and_never_normalised() -> None:
         expected = pipeline.vocoder(pictures[:, 0])[:, : 32 * 160]
         assert torch.equal(pipeline.decode(pictures, []), expected)
         assert np.ptp(expected.abs().amax(dim=1).numpy()) > 0
+
+
+def test_without_a_vocoder_griffin_lim_sounds_the_same_pictures(tmp_path: Path) -> None:
+    parts = {name: part for name, part in toy_tango().components.items() if name != "vocoder"}
+    pipeline = TangoPipeline(**parts, vocoder=None)
+    pictures = pipeline.codec.encode(torch.from_numpy(steady(69.0, 0.32))[None].float())
+    wave = pipeline.decode(pictures, [torch.Generator().manual_seed(1)])
+    assert wave.shape == (1, 32 * 160)
+    assert float((pipeline.codec.log_mel(wave) - pictures).abs().mean()) < 0.5
+    pipeline.save_pretrained(tmp_path)
+    loaded = TangoPipeline.from_pretrained(tmp_path)
+    assert loaded.vocoder is None
+    for seconds, samples in ((None, 32 * 160), (0.64, 64 * 160)):
+        made, again = (each([SHORT], [5], 2, duration_s=seconds).waves for each in (pipeline, loaded))
+        assert made.shape == (1, samples) and np.array_equal(made, again)
 
 
 @pytest.mark.parametrize(

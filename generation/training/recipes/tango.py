@@ -38,18 +38,22 @@ _DEFAULTS = Defaults(steps=50, guidance_scale=3.0, scheduler="dpm-solver++")
 class Settings(FineTunable):
     """Numbers of tango-clean and TANGO-FT beside those of FineTunable and DenoisingSettings.
 
-    vocoder: model folder of a `train vocoder` run; frozen.
+    vocoder: model folder of a `train vocoder` run; frozen. Null sounds pictures by Griffin-Lim, which wants 128 bands.
     """
 
     vocoder: str | None = None
 
-    needs: ClassVar[tuple[str, ...]] = ("text_encoder", "autoencoder", "vocoder")
+    parts: ClassVar[tuple[str, ...]] = ("text_encoder", "autoencoder", "vocoder", "tokenizer")
 
 
 def build(corpus_folder: Path, settings: Settings, device: str) -> DenoisingTask:
     """Make the task of one run from a corpus with train/ (or the split that is set) and valid/."""
     if settings.base is None:
-        pipeline, name, parents = _from_scratch(settings), "tango-clean", links_of(settings, settings.needs)
+        pipeline, name, parents = (
+            _from_scratch(settings),
+            "tango-clean",
+            links_of(settings, (*settings.needs, "vocoder")),
+        )
     else:
         folder, parents = open_base(settings.base)
         pipeline = open_pipeline(TangoPipeline, folder, "tango")
@@ -58,17 +62,21 @@ def build(corpus_folder: Path, settings: Settings, device: str) -> DenoisingTask
     facts = ModelFacts(
         name=name,
         technique="tango",
-        description="Denoises latents of log-mel pictures; a HiFi-GAN sounds them.",
+        description=f"Denoises latents of log-mel pictures; {_sounder(pipeline)} sounds them.",
         parents=parents,
         defaults=_DEFAULTS,
     )
     return DenoisingTask(Path(corpus_folder), settings, device, pipeline, facts)
 
 
+def _sounder(pipeline: TangoPipeline) -> str:
+    return "Griffin-Lim" if pipeline.vocoder is None else "a HiFi-GAN"
+
+
 def _from_scratch(settings: Settings) -> TangoPipeline:
     encoder, tokenizer = load_text_side(str(settings.text_encoder), T5EncoderModel, settings.tokenizer)
     vae, codec = load_autoencoder(str(settings.autoencoder), LogMelCodec, settings.picture)
-    vocoder = load_vocoder(str(settings.vocoder))
+    vocoder = None if settings.vocoder is None else load_vocoder(settings.vocoder)
     reduction = vae_reduction(vae)
     size = codec.config["n_frames"] // reduction, codec.config["n_mels"] // reduction
     channels = vae.config["latent_channels"]
