@@ -17,6 +17,7 @@ from flows.progress import progress, say
 from generation.audio import Clip
 from generation.descriptors import raw_facts, sound_facts
 from generation.finish import finish
+from generation.portions import free_memory
 from generation.registry import LoadedModel, load_model
 
 GIVE_UP_AFTER = 3
@@ -51,7 +52,10 @@ def make_sounds(bench: Bench, model: str, make: Callable[[LoadedModel, BatchReco
             failures = failures + 1 if error else 0
             if failures == GIVE_UP_AFTER:
                 fail_rest(bench, model, f"given up after {failures} batches in a row: {error}")
-                return
+                break
+    # The next model finds the memory free.
+    del loaded
+    free_memory()
 
 
 def fail_rest(bench: Bench, model: str, cause: str) -> None:

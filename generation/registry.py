@@ -15,6 +15,7 @@ from generation.audio import Clip, file_sha256
 from generation.cards import CARD_FILE, ModelCard, list_cards, read_card, read_card_file
 from generation.errors import CardError, HubError
 from generation.hub import open_source
+from generation.portions import Portions
 from generation.shipped import config_names, config_path, starter_dir
 from generation.strict_yaml import unknown_name
 
@@ -77,6 +78,7 @@ class LoadedModel:
         self.fingerprint = fingerprint
         self.technique_version = technique_version
         self._technique = technique
+        self._portions = Portions()
 
     def generate(
         self,
@@ -90,6 +92,7 @@ class LoadedModel:
 
         seeds: one whole number for each prompt; the noise of item i depends on seeds[i] alone.
         steps, guidance_scale: None takes the card's. notes: MIDI numbers asked for, None where any will do.
+        All go through the model at once; what does not fit into memory goes in halves.
         Raises CardError when the lists differ in length.
         """
         if len(seeds) != len(prompts) or (notes is not None and len(notes) != len(prompts)):
@@ -100,16 +103,22 @@ class LoadedModel:
         if not prompts:
             return []
         defaults = self.card.defaults
-        clips = self._technique.generate(
-            prompts,
-            seeds,
-            steps=defaults.steps if steps is None else steps,
-            guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
-            notes=notes,
-        )
-        if len(clips) != len(prompts):
-            raise CardError(f"{self.card.name}: made {len(clips)} clips for {len(prompts)} prompts; report this defect")
-        return clips
+
+        def make(first: int, end: int) -> list[Clip]:
+            clips = self._technique.generate(
+                prompts[first:end],
+                seeds[first:end],
+                steps=defaults.steps if steps is None else steps,
+                guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
+                notes=None if notes is None else notes[first:end],
+            )
+            if len(clips) != end - first:
+                raise CardError(
+                    f"{self.card.name}: made {len(clips)} clips for {end - first} prompts; report this defect"
+                )
+            return clips
+
+        return self._portions.make(len(prompts), make)
 
 
 def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu") -> LoadedModel:
