@@ -67,7 +67,7 @@ def test_the_wheel_carries_what_a_checkout_has(wheel: Path) -> None:
 
 def test_help_and_models_work_from_another_folder(programs: Path, tmp_path: Path) -> None:
     assert "search" in run(programs / "nightcrate", "--help", folder=tmp_path)
-    models = json.loads(run(programs / "nightcrate", "models", "--json", folder=tmp_path))
+    models = json.loads(run(programs / "nightcrate", "models", "list", "--json", folder=tmp_path))
     assert "chopan-starter" in {model["name"] for model in models}
     where = run(programs / "python", "-c", "import generation; print(generation.__file__)", folder=tmp_path)
     assert Path(where.strip()).is_relative_to(programs.parent), "this is not the installed package"
