@@ -47,12 +47,13 @@ def fingerprint(clip: Clip) -> Print:
     return Print(_levels(power, 0.0), lasts)
 
 
-def shifted_fingerprints(clip: Clip) -> list[Print]:
-    """Readings of a clip under every shift of OFFSETS_S and DETUNES_CENTS."""
-    wave, readings = _wave(clip), []
+def _shifted_fingerprints(clip: Clip) -> dict[tuple[float, float], Print]:
+    """Readings of a clip under every shift, (of OFFSETS_S, of DETUNES_CENTS) -> reading; (0, 0) is its fingerprint."""
+    wave, readings = _wave(clip), {}
     for offset_s in OFFSETS_S:
         power, lasts = _power(wave, offset_s)
-        readings += [Print(_levels(power, cents), lasts) for cents in DETUNES_CENTS]
+        for cents in DETUNES_CENTS:
+            readings[offset_s, cents] = Print(_levels(power, cents), lasts)
     return readings
 
 
@@ -74,9 +75,10 @@ def likeness(reading: Print, bank: np.ndarray) -> np.ndarray:
 
 def nearest(clip: Clip, bank: np.ndarray) -> tuple[int, float]:
     """Row of `bank`, uint8 [n > 0, STRETCHES, BANDS], that is most like a clip under small shifts, and how like."""
-    plain = likeness(fingerprint(clip), bank)
+    readings = _shifted_fingerprints(clip)
+    plain = likeness(readings[0.0, 0.0], bank)
     rows = np.argsort(-plain, kind="stable")[:SHORTLIST]
-    best = np.max([likeness(reading, bank[rows]) for reading in shifted_fingerprints(clip)], axis=0)
+    best = np.max([likeness(reading, bank[rows]) for reading in readings.values()], axis=0)
     place = int(best.argmax())
     return int(rows[place]), float(best[place])
 

@@ -28,7 +28,7 @@ from catalog import (
     scorebook,
     vectors,
     verify,
-)  # fmt: skip
+)
 from catalog.errors import LibraryError
 from catalog.gate_fit import GatedSound
 from catalog.records import (

@@ -56,8 +56,8 @@ class NoveltyBank:
     def id(self) -> str:
         """Name of the corpus and a hash of everything that decides the answers."""
         digest = hashlib.sha256()
-        for part in (self.prints.tobytes(), self.vectors.tobytes(), self.embedder.encode(), repr(self.threshold)):
-            digest.update(part if isinstance(part, bytes) else part.encode())
+        for part in (self.prints.tobytes(), self.vectors.tobytes(), f"{self.embedder}{self.threshold!r}".encode()):
+            digest.update(part)
         return f"{self.origin.get('name') or 'corpus'}@{digest.hexdigest()[:12]}"
 
     def kinship(self, clip: Clip, vector: np.ndarray | None, embedder: str) -> Kinship:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,13 +66,14 @@ def league_text(rows: Sequence[Row]) -> str:
     """The table for a terminal: a heading for every figure that is compared, a line for every model."""
     lines: list[str] = []
     heading = ""
+    members = Counter(_place(row) for row in rows)
     for row in rows:
         title = f"{row.figure} of {f'{row.kind} {row.label}' if row.label else 'all sounds'}"
         told = f"{title}, against {row.reference or 'no reference'}{_length(row)}, judge {row.embedder or 'unknown'}"
         if told != heading:
             lines += ([""] if lines else []) + [told]
             heading = told
-        lines.append(f"  {_rank(row, rows):>5s}  {row.model:<24s} {_figure(row)}")
+        lines.append(f"  {_rank(row, members[_place(row)]):>5s}  {row.model:<24s} {_figure(row)}")
     if any(row.low is not None for row in rows):
         lines += ["", "Lower is better. Intervals are of 95 %; models that share a rank are not told apart by these."]
     return "\n".join(lines)
@@ -130,15 +132,17 @@ def _length(row: Row) -> str:
     return "" if row.length_s is None else f" cut to {row.length_s:g} s"
 
 
-def _rank(row: Row, rows: Sequence[Row]) -> str:
+def _place(row: Row) -> tuple[Any, ...]:
+    """The rank with the comparison that it is of."""
+    against = (row.embedder, row.reference, row.settings.get("reference_id"), row.length_s)
+    return (row.kind, row.label, row.figure, *against, row.rank)
+
+
+def _rank(row: Row, members: int) -> str:
     """The rank in words: `1`, or `1=` where it is shared; nothing where there is none, or nobody to compare with."""
     if row.rank is None or row.of < 2:
         return ""
-    same = (row.kind, row.label, row.figure, row.embedder, row.reference, row.length_s, row.rank)
-    shared = sum(
-        (one.kind, one.label, one.figure, one.embedder, one.reference, one.length_s, one.rank) == same for one in rows
-    )
-    return f"{row.rank}=" if shared > 1 else f"{row.rank}"
+    return f"{row.rank}=" if members > 1 else f"{row.rank}"
 
 
 def _figure(row: Row) -> str:

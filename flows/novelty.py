@@ -14,7 +14,7 @@ from catalog.library import Library
 from catalog.novelty import STARTER_BANK, NoveltyBank, make_bank
 from catalog.records import Kinship
 from flows.progress import progress
-from flows.settings import DEFAULT_BANKS
+from flows.settings import DEFAULT_BANKS, newest_config
 from generation.audio import Clip, read_clip
 from generation.corpus.nsynth import Corpus, Note, read_audio
 from generation.errors import AudioError
@@ -34,9 +34,7 @@ def read_banks(names: Sequence[str], folder: Path) -> list[NoveltyBank]:
 
 def banks_of_library(library: Library) -> list[NoveltyBank]:
     """The banks of a library's newest night, else the shipped one. Raises NoveltyError for a file that moved."""
-    nights = library.nights()
-    named = nights[-1].config.get("novelty", DEFAULT_BANKS) if nights else DEFAULT_BANKS
-    return read_banks(named, Path())
+    return read_banks(newest_config(library).get("novelty", DEFAULT_BANKS), Path())
 
 
 def banks_id(banks: Sequence[NoveltyBank]) -> str:
@@ -50,10 +48,10 @@ def flag_copies(library: Library, embedder: Embedder, banks: Sequence[NoveltyBan
     With several banks the most alike note of any is kept, and a sound is a copy when it is one in any. A damaged
     master is named in the log and left out.
     """
-    if not banks:
-        return 0
     asked = banks_id(banks)
-    missing = library.missing_kinships(asked)
+    missing = library.missing_kinships(asked) if banks else []
+    if not missing:
+        return 0
     vectors = _vectors(library, embedder)
     compared = 0
     with progress("compare", len(missing)) as bar:

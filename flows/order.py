@@ -66,6 +66,9 @@ def read_order(config: NightConfig, folder: Path) -> Order:
             left_out[card.name] = str(cause)
     if not models:
         raise CardError("; ".join(left_out.values()))
+    # What a library keeps of its night is read from other folders too.
+    banks = (name if name in DEFAULT_BANKS else str((folder / name).absolute()) for name in config.novelty)
+    config = config.model_copy(update={"novelty": tuple(banks)})
     settings = [model_settings(model, choices[name]) for name, model in models.items()]
     jobs = plan_jobs(config.prompts.prompts_in(folder), settings, config.seeds)
     return Order(config, models, choices, left_out, tuple(jobs))

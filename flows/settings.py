@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,9 @@ from generation.prompts.prompt import Prompt
 from generation.prompts.selection import Selection, select_prompts
 from generation.shipped import config_path
 from generation.strict_yaml import StrictModel, load_yaml, nearest_name
+
+if TYPE_CHECKING:
+    from catalog.library import Library
 
 DEFAULT_LIBRARY = Path("library")
 DEFAULT_BANKS = ("starter",)
@@ -103,6 +106,12 @@ def read_night(name_or_file: str) -> tuple[NightConfig, Path]:
     """
     path = config_path("night", name_or_file)
     return load_yaml(path, NightConfig), path.parent
+
+
+def newest_config(library: Library) -> dict[str, Any]:
+    """What a library's newest night was told; empty before the first."""
+    nights = library.nights()
+    return nights[-1].config if nights else {}
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.ledger import read_ledger
 from generation.cards import ModelCard, list_cards
@@ -12,6 +11,7 @@ from generation.errors import CardError, ConfigError
 from generation.file_list import KnownFile, differences
 from generation.hub import local_snapshot
 from generation.hub_lock import LockedRepository, locked, locked_repositories
+from generation.published_parts import is_hub_id
 from generation.registry import find_card
 from generation.shipped import config_names, starter_dir
 
@@ -30,7 +30,7 @@ def hub_source(name: str) -> tuple[str, str | None]:
 
     Raises CardError when the model's weights lie on no hub.
     """
-    if "/" in name and not Path(name).exists() and name not in config_names("models"):
+    if "/" in name and is_hub_id(name):
         return name, None
     card, _ = find_card(name)
     weights = card.weights

@@ -10,7 +10,8 @@ from generation.hub_fetch import fetch, plan_fetch
 from generation.hub_listing import SAFE_PATTERNS
 from generation.hub_lock import commit_of, locked
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+"""What the hub calls a repository: owner/name, or a name alone."""
 
 
 def open_source(source: str, revision: str | None = None) -> Path:
@@ -29,14 +30,18 @@ def open_source(source: str, revision: str | None = None) -> Path:
     """
     if Path(source).is_dir():
         return Path(source)
-    if not _HUB_ID.fullmatch(source):
+    if not HUB_ID.fullmatch(source):
         raise HubError(f"{source}: there is no such folder; a folder of weights or a hub id, owner/name, is needed")
     folder = local_snapshot(source, revision)
     return folder if folder is not None else fetch(plan_fetch(source, revision))
 
 
 def local_snapshot(repo: str, revision: str | None = None) -> Path | None:
-    """Return the folder of a repository that is whole on this machine at its commit; None for any other."""
+    """Return the folder of a repository that is whole on this machine at its commit; None for any other.
+
+    Of a commit without an entry in the lock file only the client knows what is whole, and not always: what other
+    programs fetched of it is taken as it is.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -43,7 +44,6 @@ class FetchPlan:
     revision: str
     files: tuple[RemoteFile, ...]
     bytes_missing: int
-    pinned: bool
 
     @property
     def bytes_total(self) -> int:
@@ -68,9 +68,7 @@ def plan_fetch(repo: str, asked: str | None = None) -> FetchPlan:
     ]
     files = needed_files(repo, listed)
     missing = sum(file.bytes - _bytes_here(repo, file) for file in files)
-    return FetchPlan(
-        repo, asked, cast(str, info.sha), files, missing, entry is not None or commit_of(asked) is not None
-    )
+    return FetchPlan(repo, asked, cast(str, info.sha), files, missing)
 
 
 def check_room(plans: Sequence[FetchPlan]) -> None:
@@ -125,13 +123,14 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
     if entry is None or (entry.revision, entry.files) != (plan.revision, known):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         lock(LockedRepository(repo=plan.repo, asked=plan.asked, revision=plan.revision, resolved_at=now, files=known))
-    if not plan.pinned:
+    if entry is None and commit_of(plan.asked) is None:
         logger.warning("unpinned: %s, now locked at %s (%s)", plan.repo, plan.revision, lock_path())
     return folder
 
 
 def _fetch_file(plan: FetchPlan, file: RemoteFile, blobs: Path, told: Callable[[int], None]) -> None:
     from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
@@ -140,14 +139,19 @@ def _fetch_file(plan: FetchPlan, file: RemoteFile, blobs: Path, told: Callable[[
         part.unlink()
     with part.open("ab") as out:
         if out.tell() < file.bytes:
-            http_get(
-                hf_hub_url(plan.repo, file.path, revision=plan.revision),
-                cast(BinaryIO, _Counted(out, told)),
-                resume_size=out.tell(),
-                headers=build_hf_headers(),
-                displayed_filename=file.path,
-                tqdm_class=_no_bar(),
-            )
+            try:
+                http_get(
+                    hf_hub_url(plan.repo, file.path, revision=plan.revision),
+                    cast(BinaryIO, _Counted(out, told)),
+                    resume_size=out.tell(),
+                    headers=build_hf_headers(),
+                    displayed_filename=file.path,
+                    tqdm_class=_no_bar(),
+                )
+            except HfHubHTTPError as error:
+                # What is sent ends before what came: of the listed size it will never be, whatever is asked for.
+                if error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    raise
         out.flush()
         os.fsync(out.fileno())
     if not _is_right(part, file):

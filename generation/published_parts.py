@@ -9,14 +9,13 @@ import re
 from pathlib import Path
 
 from generation.cards import LicenceLink
+from generation.hub import HUB_ID
 
 OPENAI_CLIP = "openai"
 """OpenAI's ViT-B/32 through open_clip, which no hub repository is named for."""
 
 # Apache-2.0 say the model cards at https://huggingface.co/google/flan-t5-large and https://huggingface.co/t5-base.
 _T5 = re.compile(r"google/flan-t5-(small|base|large|xl|xxl)|(google-t5/)?t5-base")
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 _AUDIOLDM = LicenceLink(
     part="weights",
@@ -92,7 +91,8 @@ _PARTS = {
 
 def is_hub_id(name: str) -> bool:
     """Whether a setting names a published network: a known name, or owner/name where no such path is."""
-    return name in _PARTS or (_HUB_ID.fullmatch(name) is not None and not Path(name).exists())
+    is_owned = "/" in name and HUB_ID.fullmatch(name) is not None
+    return name in _PARTS or (is_owned and not Path(name).exists())
 
 
 def published_links(name: str) -> tuple[LicenceLink, ...]:

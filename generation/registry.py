@@ -47,15 +47,18 @@ _fingerprints: dict[tuple[tuple[str, int, int], ...], str] = {}
 
 
 class Technique(Protocol):
-    """A loaded pipeline; clip i depends on prompts[i], notes[i] and seeds[i] alone, up to rounding."""
+    """A loaded pipeline; clip i depends on prompts[i], notes[i] and seeds[i] alone, up to rounding.
+
+    LoadedModel asks it, with lists of one length and the card's defaults filled in.
+    """
 
     def generate(
         self,
         prompts: Sequence[str],
         seeds: Sequence[int],
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        notes: Sequence[int | None] | None = None,
+        steps: int | None,
+        guidance_scale: float | None,
+        notes: Sequence[int | None] | None,
     ) -> list[Clip]:
         """Return one raw clip for each prompt."""
 

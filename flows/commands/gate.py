@@ -54,9 +54,9 @@ def fit(
         sounds = opened.gated_sounds()
         proposal = fit_gate(sounds, judging.gate, with_scores)
         place = (out or opened.path / "gate.yaml").absolute()
-    if apply and not proposal.moves:
-        raise GateFitError(f"nothing was written: {sentences(proposal, sounds)[0]}")
     lines = sentences(proposal, sounds)
+    if apply and not proposal.moves:
+        raise GateFitError(f"nothing was written: {lines[0]}")
     if apply:
         write_gate(place, judging, proposal)
         lines.append(f"{place}: written; `gate: {place}` in a night's configuration uses it, and")
@@ -95,5 +95,6 @@ def apply_gate(
 
 def _gate_of(library: Library) -> str:
     """The gate of a library's newest night, else the default."""
-    nights = library.nights()
-    return str(nights[-1].config.get("gate", "default")) if nights else "default"
+    from flows.settings import newest_config
+
+    return str(newest_config(library).get("gate", "default"))

@@ -57,13 +57,14 @@ def fetch(
         print(line, file=sys.stderr, flush=True)
     check_room(plans)
     folders = []
-    with progress("MB", sum(plan.bytes_missing for plan in plans) // 10**6) as bar:
+    needed_mb = sum(plan.bytes_missing for plan in plans) // 10**6
+    with progress("MB", needed_mb) as bar:
         came = 0
 
         def told(some: int) -> None:
             nonlocal came
             came += some
-            bar.show(came // 10**6, sum(plan.bytes_missing for plan in plans) // 10**6)
+            bar.show(came // 10**6, needed_mb)
 
         for plan in plans:
             folders.append(fetch_plan(plan, told))

@@ -100,11 +100,9 @@ def open_library(folder: Path | None, to_write: bool = False) -> Library:
 def library_embedder(library: Library, device: str | None) -> Embedder:
     """The embedder that this library was heard with: that of its newest night, else the starter's."""
     from catalog.embedders import load_embedder
-    from flows.settings import device_name
+    from flows.settings import device_name, newest_config
 
-    nights = library.nights()
-    spec = str(nights[-1].config.get("embedder", "starter")) if nights else "starter"
-    return load_embedder(spec, device_name(device))
+    return load_embedder(str(newest_config(library).get("embedder", "starter")), device_name(device))
 
 
 def answer(content: Any, as_json: bool, text: str) -> None:

@@ -20,10 +20,10 @@ from diffusers.schedulers.scheduling_edm_dpmsolver_multistep import EDMDPMSolver
 
 from generation.audio import Clip
 from generation.cards import ModelCard
-from generation.errors import CardError, GenerationError
-from generation.pipelines.conditioning import with_note
+from generation.errors import CardError
+from generation.pipelines.conditioning import with_notes
 from generation.pipelines.denoising import SCHEDULERS
-from generation.pipelines.diffusion_model import INDEX_FILE
+from generation.pipelines.diffusion_model import INDEX_FILE, check_rate
 from generation.strict_yaml import unknown_name
 
 TECHNIQUE_VERSION = "diffusers-1"
@@ -52,9 +52,9 @@ class AnyDiffusersModel:
         self,
         prompts: Sequence[str],
         seeds: Sequence[int],
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        notes: Sequence[int | None] | None = None,
+        steps: int | None,
+        guidance_scale: float | None,
+        notes: Sequence[int | None] | None,
     ) -> list[Clip]:
         """Make one raw clip per prompt, with all its channels.
 
@@ -63,14 +63,10 @@ class AnyDiffusersModel:
 
         Raises:
             CardError: the pipeline takes no guidance, or cannot make what is asked.
-            GenerationError: the lists differ in length.
+            GenerationError: there are not as many notes as prompts.
             ConfigError: a note is no MIDI number.
         """
-        notes = [None] * len(prompts) if notes is None else notes
-        if not len(prompts) == len(seeds) == len(notes):
-            raise GenerationError(
-                f"{len(prompts)} prompts, {len(seeds)} seeds, {len(notes)} notes came; equally many are needed"
-            )
+        texts = with_notes(prompts, notes)
         asked = {"num_inference_steps": steps, "guidance_scale": guidance_scale, self.length_name: self.card.length_s}
         given: dict[str, Any] = {name: value for name, value in asked.items() if name is not None and value is not None}
         if not given.keys() <= self.accepted:
@@ -80,7 +76,6 @@ class AnyDiffusersModel:
             )
         if "output_type" in self.accepted:
             given["output_type"] = "np"
-        texts = [with_note(text, note) for text, note in zip(prompts, notes, strict=True)]
         return [self._clip(text, seed, given) for text, seed in zip(texts, seeds, strict=True)]
 
     def _clip(self, text: str, seed: int, given: dict[str, Any]) -> Clip:
@@ -117,8 +112,7 @@ def load(folder: Path, card: ModelCard, device: str) -> AnyDiffusersModel:
     rate = next(
         (rate for part, name in _RATES if (rate := getattr(_config(pipeline, part), name, None)) is not None), None
     )
-    if rate != card.sample_rate_hz:
-        raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")
+    check_rate(folder, rate, card)
     pipeline.set_progress_bar_config(disable=True)
     model = AnyDiffusersModel(pipeline.to(device), card)
     if model.length_name is None or not {"prompt", "generator"} <= model.accepted:

@@ -26,11 +26,12 @@ from generation.cards import ModelCard
 from generation.codecs.phase import seeded_phase
 from generation.codecs.stft_db import StftDbCodec
 from generation.codecs.varispeed import varispeed
-from generation.errors import CardError, GenerationError
+from generation.errors import GenerationError
 from generation.models.chopan_vae import ChopANVae, sample_latents
 from generation.models.clip_bank import ClipBank
 from generation.models.clip_tower import ClipTower, embed_texts
 from generation.pipelines.chopan_sources import ChopANSettings, Sources, TextRetriever, choose_sources
+from generation.pipelines.diffusion_model import check_rate, open_pipeline
 from generation.prompts.vocabulary import understand
 
 TECHNIQUE_VERSION = "chopan-1"
@@ -241,9 +242,9 @@ class ChopANModel:
         self,
         prompts: Sequence[str],
         seeds: Sequence[int],
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        notes: Sequence[int | None] | None = None,
+        steps: int | None,
+        guidance_scale: float | None,
+        notes: Sequence[int | None] | None,
     ) -> list[Clip]:
         """Make one raw clip per prompt; its `sources` are the NSynth names of the notes it is made of.
 
@@ -273,10 +274,6 @@ def load(folder: Path, card: ModelCard, device: str) -> ChopANModel:
     Raises:
         CardError: the folder holds no ChopAN pipeline, or one of another rate than the card says.
     """
-    if not (folder / "model_index.json").is_file():
-        raise CardError(f"{folder}: no ChopAN pipeline is here; make one with 'nightcrate train chopan'")
-    pipeline = ChopANPipeline.from_pretrained(folder, local_files_only=True, dtype=torch.float32).to(device)
-    rate = pipeline.codec.config["sample_rate_hz"]
-    if rate != card.sample_rate_hz:
-        raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")
-    return ChopANModel(pipeline)
+    pipeline = open_pipeline(ChopANPipeline, folder, "ChopAN")
+    check_rate(folder, pipeline.codec.config["sample_rate_hz"], card)
+    return ChopANModel(pipeline.to(device))

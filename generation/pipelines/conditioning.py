@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from generation.errors import GenerationError
 from generation.prompts.vocabulary import note_name, understand
 
 
@@ -64,6 +65,20 @@ def encode_fixed(tokenizer: PreTrainedTokenizerBase, text_encoder: Any, texts: S
     length = text_encoder.config.max_position_embeddings
     tokens = tokenizer(list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     return TextStates(text_encoder(input_ids=tokens.input_ids.to(text_encoder.device)).last_hidden_state, None)
+
+
+def with_notes(texts: Sequence[str], notes: Sequence[int | None] | None) -> list[str]:
+    """Name the notes asked for in the texts, each in its own; None for no notes at all.
+
+    Raises:
+        GenerationError: there are not as many notes as texts.
+        ConfigError: a note is no MIDI number from 0 to 127.
+    """
+    if notes is None:
+        return list(texts)
+    if len(notes) != len(texts):
+        raise GenerationError(f"{len(texts)} prompts, {len(notes)} notes came; equally many are needed")
+    return [with_note(text, note) for text, note in zip(texts, notes, strict=True)]
 
 
 def with_note(text: str, note: int | None) -> str:

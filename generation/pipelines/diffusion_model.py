@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from generation.audio import Clip
 from generation.cards import ModelCard
 from generation.errors import CardError, GenerationError
-from generation.pipelines.conditioning import with_note
+from generation.pipelines.conditioning import with_notes
 from generation.pipelines.denoising import check_scheduler
 from generation.pipelines.text_to_sound import TextToSoundPipeline
 
-Pipeline = TypeVar("Pipeline", bound=TextToSoundPipeline)
+Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
 
 INDEX_FILE = "model_index.json"
 """The file by which a folder is a diffusers pipeline."""
@@ -42,9 +43,9 @@ class DiffusionModel:
         self,
         prompts: Sequence[str],
         seeds: Sequence[int],
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        notes: Sequence[int | None] | None = None,
+        steps: int | None,
+        guidance_scale: float | None,
+        notes: Sequence[int | None] | None,
     ) -> list[Clip]:
         """Make one raw clip per prompt.
 
@@ -54,10 +55,7 @@ class DiffusionModel:
             GenerationError: there are not as many notes as prompts; see also TextToSoundPipeline.__call__.
             ConfigError: a note is no MIDI number.
         """
-        notes = [None] * len(prompts) if notes is None else notes
-        if len(notes) != len(prompts):
-            raise GenerationError(f"{len(prompts)} prompts, {len(notes)} notes came; equally many are needed")
-        texts = [with_note(text, note) for text, note in zip(prompts, notes, strict=True)]
+        texts = with_notes(prompts, notes)
         asked = {"steps": steps, "guidance_scale": guidance_scale}
         given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         output = self.pipeline(texts, seeds, scheduler=self.scheduler, duration_s=self.duration_s, **given)
@@ -84,9 +82,7 @@ def load_pipeline(
         CardError: the folder holds no such pipeline, or one of another rate, scheduler or length than its card says.
     """
     pipeline = open_pipeline(pipeline_class, folder, card.technique, **added)
-    rate = pipeline.codec.config["sample_rate_hz"]
-    if rate != card.sample_rate_hz:
-        raise CardError(f"{folder}: makes sound at {rate} Hz, but its card says {card.sample_rate_hz} Hz")
+    check_rate(folder, pipeline.codec.config["sample_rate_hz"], card)
     try:
         check_scheduler(card.defaults.scheduler)
         pipeline.frames_of(card.length_s)
@@ -111,3 +107,9 @@ def open_pipeline(pipeline_class: type[Pipeline], folder: Path, technique: str, 
     except (ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CardError(f"{folder}: cannot be loaded as a {technique} pipeline ({reason})") from error
+
+
+def check_rate(folder: Path, rate_hz: int | None, card: ModelCard) -> None:
+    """Raise CardError when the sounds of a folder have another rate than its card says; None: it has none."""
+    if rate_hz != card.sample_rate_hz:
+        raise CardError(f"{folder}: makes sound at {rate_hz} Hz, but its card says {card.sample_rate_hz} Hz")

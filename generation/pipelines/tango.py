@@ -94,8 +94,7 @@ class TangoPipeline(TextToSoundPipeline):
             where a full-scale sample wraps around.
         """
         if self.vocoder is None:
-            sizes = {name: value for name, value in self.codec.config.items() if not name.startswith("_")}
-            codec = LogMelCodec(**{**sizes, "n_frames": pictures.shape[2]})
+            codec = LogMelCodec.from_config(self.codec.config, n_frames=pictures.shape[2])
             phase = seeded_phase(generators, *codec.phase_shape)
             return codec.decode(pictures, phase.to(pictures.device)).clamp(-1.0, 1.0)
         # The published transposed convolutions give a few samples more than frames * hop.

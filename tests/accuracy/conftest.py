@@ -21,12 +21,10 @@ def render(instrument: Instrument, folder: Path) -> dict[str, dict[str, Any]]:
     return render_instrument(instrument, NOTES_PER_INSTRUMENT, folder, {})[0]
 
 
-@pytest.fixture(scope="session")
-def held_out(soundfont: Path, second_soundfont: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Give the held-out split of the starters' corpus, as `nightcrate corpus render` makes it."""
-    folder = tmp_path_factory.mktemp("corpus") / "valid"
+def render_split(soundfonts: list[Path], split: str, folder: Path) -> Corpus:
+    """A split of the starters' corpus, as `nightcrate corpus render` makes it."""
     (folder / "audio").mkdir(parents=True)
-    wanted = [one for one in instruments([soundfont, second_soundfont]) if one.split == "valid"]
+    wanted = [one for one in instruments(soundfonts) if one.split == split]
     rows: dict[str, dict[str, Any]] = {}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for examples in pool.map(render, wanted, [folder] * len(wanted), chunksize=8):
@@ -34,3 +32,9 @@ def held_out(soundfont: Path, second_soundfont: Path, tmp_path_factory: pytest.T
     ordered = {name: {"note": number, "instrument": 0, **rows[name]} for number, name in enumerate(sorted(rows))}
     (folder / "examples.json").write_text(json.dumps(ordered), encoding="utf-8")
     return read_corpus(folder)
+
+
+@pytest.fixture(scope="session")
+def held_out(soundfont: Path, second_soundfont: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Give the held-out split."""
+    return render_split([soundfont, second_soundfont], "valid", tmp_path_factory.mktemp("corpus") / "valid")

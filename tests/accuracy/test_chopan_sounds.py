@@ -69,7 +69,7 @@ def prompts() -> list[Prompt]:
 def make(model: ChopANModel, prompts: Sequence[Prompt], settings: ChopANSettings) -> list[Clip]:
     model.settings = settings
     captions, notes = [prompt.caption for prompt in prompts], [prompt.note for prompt in prompts]
-    return model.generate(captions, list(range(len(prompts))), notes=notes)
+    return model.generate(captions, list(range(len(prompts))), None, None, notes)
 
 
 def family_accuracy(judge: Judge, clips: Sequence[Clip], families: Sequence[str]) -> float:

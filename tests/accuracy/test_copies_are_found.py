@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +13,8 @@ from catalog import fingerprint
 from catalog.novelty import STARTER_BANK, NoveltyBank
 from flows.novelty import finished
 from flows.novelty_errors import SAME_RECORDING, Trials, correlation, try_bank
-from generation.corpus.nsynth import Corpus, Note, read_corpus
-from generation.corpus.roster import instruments
-from tests.accuracy.conftest import render
+from generation.corpus.nsynth import Corpus, Note
+from tests.accuracy.conftest import render_split
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 REPEATED, HELD_OUT, RELATED = 100, 500, 200
@@ -32,17 +27,8 @@ def bank() -> NoveltyBank:
 
 @pytest.fixture(scope="module")
 def learned(soundfont: Path, second_soundfont: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """The training split of the starters' corpus, as `nightcrate corpus render` makes it."""
-    folder = tmp_path_factory.mktemp("corpus") / "train"
-    (folder / "audio").mkdir(parents=True)
-    wanted = [one for one in instruments([soundfont, second_soundfont]) if one.split == "train"]
-    rows: dict[str, dict[str, Any]] = {}
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for examples in pool.map(render, wanted, [folder] * len(wanted), chunksize=8):
-            rows |= examples
-    ordered = {name: {"note": number, "instrument": 0, **rows[name]} for number, name in enumerate(sorted(rows))}
-    (folder / "examples.json").write_text(json.dumps(ordered), encoding="utf-8")
-    return read_corpus(folder)
+    """The training split, that the starters learned from."""
+    return render_split([soundfont, second_soundfont], "train", tmp_path_factory.mktemp("corpus") / "train")
 
 
 def drawn(corpus: Corpus, count: int, seed: int) -> list[Note]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import cli, train
+from flows import train
+from tests.flows.command_line import run as nightcrate
 from tests.toy_corpus import write_toy_corpus
 
 TOY = [
@@ -20,13 +21,6 @@ TOY = [
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_toy_corpus(tmp_path_factory.mktemp("corpora") / "tones")
-
-
-def nightcrate(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(arguments))
-    out, error = capsys.readouterr()
-    return int(ended.value.code or 0), out, error
 
 
 def module(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -10,8 +10,8 @@ import pytest
 
 from catalog.library import Library
 from catalog.records import ScoreRecord
-from flows.cli import main
 from flows.league_table import league_csv, league_rows, league_text
+from tests.flows.command_line import run
 from tests.flows.toy_night import write_toy_library
 
 
@@ -86,13 +86,6 @@ def library(tmp_path: Path) -> Path:
     with Library.open(tmp_path / "library") as opened:
         opened.add_scores(SCORES)
     return tmp_path / "library"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def test_the_command_writes_table_json_csv_and_pictures(

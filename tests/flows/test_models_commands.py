@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from flows.cli import main
 from flows.weights import check_weights
 from generation import shipped
+from tests.flows import command_line
+from tests.flows.command_line import ROOT
 from tests.generation.fake_hub import COMMIT, FakeHub, serve_to_client
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 300_000}
 
 
@@ -30,10 +30,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["models", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
+    return command_line.run(capsys, "models", *arguments)
 
 
 def test_fetch_names_the_price_then_the_place(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +93,7 @@ def test_a_shipped_model_is_held_against_the_ledger(tmp_path: Path, monkeypatch:
         (("fetch", "chopan"), "no weights can be fetched; make them with: nightcrate train chopan"),
         (("fetch", "chopn"), "did you mean 'chopan'?"),
         (("verify", "someone/toy"), "was not fetched yet; fetch it: nightcrate models fetch someone/toy"),
+        (("fetch", "a/b/c"), "no model 'a/b/c'"),
         (("info", "chopn"), "did you mean 'chopan'?"),
     ],
 )

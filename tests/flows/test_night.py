@@ -18,7 +18,6 @@ from catalog.library import Library
 from catalog.records import SampleFilter
 from flows import making
 from flows.bench import Bench
-from flows.cli import main
 from flows.deadline import Deadline
 from flows.judging import read_judging
 from flows.order import read_order
@@ -26,16 +25,10 @@ from flows.pace import seconds_per_sound
 from flows.settings import read_night
 from flows.standing import is_complete, latest_night
 from generation.audio import read_clip
+from tests.flows.command_line import run
 from tests.flows.night_kit import EMBEDDER, ROOT, write_model, write_night
 
 PROMPTS = "{cells: [bass, flute], max_qualities: 0}"  # 6 cells, one prompt each
-
-
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def in_a_process(*arguments: object) -> tuple[int, str, str]:

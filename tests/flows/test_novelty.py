@@ -18,10 +18,10 @@ from catalog.novelty import COPY_LIKENESS, STARTER_BANK, NoveltyBank, make_bank
 from catalog.packs import make_pack
 from catalog.records import Kinship, ResultRecord, SampleFilter
 from catalog.search import search
-from flows.cli import main
 from flows.deadline import Deadline
 from flows.nightshift import spend_night
-from flows.novelty import banks_id, fingerprint_corpus, finished, flag_copies, read_banks
+from flows.novelty import banks_id, banks_of_library, fingerprint_corpus, finished, flag_copies, read_banks
+from flows.order import read_order
 from flows.page import as_html
 from flows.settings import read_night
 from flows.stages import embed_missing
@@ -30,6 +30,7 @@ from generation.audio import Clip
 from generation.corpus.nsynth import Corpus, read_audio, read_corpus
 from generation.finish import finish
 from tests.catalog.toy_library import VERSIONS, make, toy_job
+from tests.flows.command_line import run
 from tests.toy_corpus import write_toy_corpus
 
 
@@ -142,12 +143,10 @@ def test_the_recordings_that_a_sound_is_built_from_are_kept_and_shown(library):
     assert "built from bass_acoustic_000-033-100" in as_html(look_back(library, 1, None, {}, None))
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
-    with pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    assert end.value.code == 0, said.err
-    return json.loads(said.out)
+def answered(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    code, out, err = run(capsys, *arguments)
+    assert code == 0, err
+    return json.loads(out)
 
 
 def test_the_commands_make_a_bank_compare_show_and_search(capsys, stocked, corpus, tmp_path):
@@ -155,13 +154,13 @@ def test_the_commands_make_a_bank_compare_show_and_search(capsys, stocked, corpu
     place = stocked.path
     stocked.close()
     out = tmp_path / "toy.safetensors"
-    made = run(capsys, "corpus", "fingerprint", "--corpus", corpus, "--out", out, "--unmeasured", "--json")
+    made = answered(capsys, "corpus", "fingerprint", "--corpus", corpus, "--out", out, "--unmeasured", "--json")
     assert (made["notes"], made["threshold"], made["errors"]) == (12, COPY_LIKENESS, None)
-    told = run(capsys, "novelty", "--bank", out, "--library", place, "--json")
+    told = answered(capsys, "novelty", "--bank", out, "--library", place, "--json")
     assert [sound["id"] for sound in told["copies"]] == [copy]
-    shown = run(capsys, "show", copy, "--library", place, "--json")
+    shown = answered(capsys, "show", copy, "--library", place, "--json")
     assert shown["copy"] is True and shown["likeness"] > 0.95
-    found = run(capsys, "search", "bass", "--no-copies", "--library", place, "--json")
+    found = answered(capsys, "search", "bass", "--no-copies", "--library", place, "--json")
     assert [hit["id"] for hit in found] == [new]
 
 
@@ -223,3 +222,15 @@ def test_a_night_that_names_a_bank_that_is_not_there_stops_before_it_begins(tmp_
     with pytest.raises(NoveltyError, match=r"gone\.st: there is no novelty bank"):
         spend_night(tmp_path / "library", config, folder, Deadline(), "cpu")
     assert not (tmp_path / "library").exists()
+
+
+def test_a_bank_beside_the_night_is_found_again_from_another_folder(library, bank, tmp_path, monkeypatch):
+    bank.save(tmp_path / "night" / "toy.st")
+    (tmp_path / "night" / "night.yaml").write_text(
+        "name: test\nmodels: [{model: chopan-starter}]\nprompts: {prompts: [bass]}\nnovelty: [starter, toy.st]\n"
+    )
+    monkeypatch.chdir(tmp_path / "night")
+    config, folder = read_night("night.yaml")
+    library.start_night("test", read_order(config, folder).identity())
+    monkeypatch.chdir(tmp_path)
+    assert [one.id for one in banks_of_library(library)] == [NoveltyBank.load(STARTER_BANK).id, bank.id]

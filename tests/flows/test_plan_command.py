@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
 from flows.forecast import duration, forecast, size
 from flows.settings import read_night
+from tests.flows.command_line import run
 from tests.flows.toy_night import MODEL, write_toy_library
 
 CARD = """
@@ -24,13 +24,6 @@ prompt_style: tags
 licence_chain: []
 pace: {pace}
 """
-
-
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 from catalog.errors import LibraryError
 from catalog.library import Library
 from catalog.records import SampleFilter
-from flows.cli import main
 from flows.judging import Judging, read_judging
 from flows.making import judged
 from flows.regate import NO_RAW_CLIP, regate
@@ -22,6 +21,7 @@ from generation.audio import Clip, read_clip
 from generation.descriptors import sound_facts
 from generation.finish import finish
 from tests.catalog.toy_library import make, rejected, toy_job
+from tests.flows.command_line import run
 from tests.generation.tones import clip, plucked
 
 JUDGING = read_judging("default")
@@ -101,13 +101,6 @@ def test_facts_of_another_version_are_told_in_one_line(library):
 
 
 # -------------------- as commands
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return int(end.value.code or 0), said.out, said.err
 
 
 @pytest.fixture

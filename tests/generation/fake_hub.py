@@ -108,6 +108,12 @@ def serve(files: dict[str, bytes]) -> Iterator[FakeHub]:
             hub.sent.append((self.command, path, asked))
             content = hub.lies.get(path, hub.files[path])
             start = int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
+            if start >= len(content) > 0:
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             body = content[start:]
             self.send_response(206 if asked else 200)
             self.send_header("ETag", f'"{hub.etag(path)}"')

@@ -13,8 +13,6 @@ from pydantic import ValidationError
 
 from generation.cards import (
     Commercial,
-    LicenceLink,
-    ModelCard,
     Weights,
     commercial_use,
     list_cards,
@@ -25,26 +23,7 @@ from generation.cards import (
 )
 from generation.errors import CardError, ConfigError
 from generation.shipped import starter_dir
-
-
-def link(**changes: Any) -> LicenceLink:
-    fields = {"part": "data", "name": "x", "licence": "MIT", "commercial": "yes", "attribution": None}
-    return LicenceLink(**{**fields, **changes})
-
-
-def card(**changes: Any) -> ModelCard:
-    fields: dict[str, Any] = {
-        "name": "toy",
-        "technique": "toy",
-        "description": "a toy: with 'quotes' and ©",
-        "tier": "own",
-        "weights": Weights(folder=Path(".")),
-        "sample_rate_hz": 16000,
-        "length_s": 1.0,
-        "prompt_style": "tags",
-        "licence_chain": (link(),),
-    }
-    return ModelCard(**{**fields, **changes})
+from tests.generation.toy_model import licence_link, model_card
 
 
 @pytest.mark.parametrize(
@@ -61,8 +40,8 @@ def card(**changes: Any) -> ModelCard:
 def test_the_strictest_link_decides(chain: list[Commercial], allowed: Commercial) -> None:
     assert strictest(chain) == allowed
     licences = {"yes": "MIT", "no": "CC-BY-NC-SA-4.0", "undeclared": None}
-    links = tuple(link(licence=licences[use], commercial=use) for use in chain)
-    assert card(licence_chain=links).commercial == allowed
+    links = tuple(licence_link(licence=licences[use], commercial=use) for use in chain)
+    assert model_card(licence_chain=links).commercial == allowed
 
 
 @given(st.lists(st.sampled_from(["yes", "no", "undeclared"]), min_size=1))
@@ -79,10 +58,10 @@ def test_commercial_use_of_a_licence() -> None:
 
 def test_a_link_that_contradicts_its_licence_is_refused() -> None:
     with pytest.raises(ValidationError, match="commercial is 'yes', but licence CC-BY-NC-SA-4.0 means 'no'"):
-        link(licence="CC-BY-NC-SA-4.0")
+        licence_link(licence="CC-BY-NC-SA-4.0")
     with pytest.raises(ValidationError, match="commercial is 'yes', but licence null means 'undeclared'"):
-        link(licence=None)
-    assert link(licence="Some terms of its own", commercial="no").commercial == "no"
+        licence_link(licence=None)
+    assert licence_link(licence="Some terms of its own", commercial="no").commercial == "no"
 
 
 @pytest.mark.parametrize(
@@ -95,13 +74,13 @@ def test_weights_have_one_source(weights: dict[str, Any]) -> None:
 
 
 def test_a_card_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    whole = card(
+    whole = model_card(
         defaults={"steps": 50, "guidance_scale": 3.0, "scheduler": "ddim"},
         weights=Weights(hub="a/b", revision="1e5"),
-        licence_chain=(link(attribution="Copyright © A: B, 'C' # D", url="http://x/#y"),),
+        licence_chain=(licence_link(attribution="Copyright © A: B, 'C' # D", url="http://x/#y"),),
         trained_by="nightcrate train toy --set a=1",
     )
-    for each in (card(), whole):
+    for each in (model_card(), whole):
         assert read_card_file(write_card(tmp_path, each)) == each
 
 
@@ -120,7 +99,7 @@ def test_an_unknown_model_gets_the_nearest_name_and_the_list() -> None:
     ],
 )  # fmt: skip
 def test_a_broken_card_is_one_line(tmp_path: Path, old: str, new: str, told: str) -> None:
-    file = write_card(tmp_path, card())
+    file = write_card(tmp_path, model_card())
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))

@@ -37,7 +37,7 @@ def card(sample_rate_hz: int = 16000) -> ModelCard:
 
 
 def test_one_wave_per_prompt_with_its_sources(pipeline: ChopANPipeline) -> None:
-    clips = ChopANModel(pipeline).generate(PROMPTS, SEEDS)
+    clips = ChopANModel(pipeline).generate(PROMPTS, SEEDS, None, None, None)
     assert [clip.samples.shape for clip in clips] == [(1, 16128)] * 3
     assert all(clip.sample_rate_hz == 16000 and clip.samples.dtype == np.float32 for clip in clips)
     assert all(len(set(clip.sources)) == len(clip.sources) >= 1 for clip in clips)
@@ -122,7 +122,7 @@ def test_another_retriever_takes_over(pipeline: ChopANPipeline) -> None:
     model.settings = DRY
     wanted = np.eye(len(BANK_PITCHES), dtype=np.float32)
     model.retriever = TextRetriever(wanted, lambda texts: np.stack([wanted[11] for _ in texts]))
-    assert model.generate(["bass"], [0])[0].sources[0] == pipeline.bank.note_strs[11]
+    assert model.generate(["bass"], [0], None, None, None)[0].sources[0] == pipeline.bank.note_strs[11]
 
 
 def test_bank_clips_are_the_recordings(pipeline: ChopANPipeline) -> None:
@@ -149,9 +149,9 @@ def test_bad_input_is_one_line(pipeline: ChopANPipeline, arguments: tuple[object
 
 
 def test_steps_and_guidance_are_refused_before_any_work(pipeline: ChopANPipeline) -> None:
-    for extra in ({"steps": 50}, {"guidance_scale": 3.0}):
+    for steps, guidance_scale in ((50, None), (None, 3.0)):
         with pytest.raises(GenerationError, match="neither steps nor guidance"):
-            ChopANModel(pipeline).generate(["bass"], [1], **extra)
+            ChopANModel(pipeline).generate(["bass"], [1], steps, guidance_scale, None)
 
 
 _FRESH = """

@@ -164,6 +164,20 @@ def test_a_killed_process_leaves_what_came_to_the_next(hub: FakeHub, tmp_path: P
 # -------------------- what must not get in
 
 
+def test_a_part_that_the_hub_cannot_go_on_with_is_removed(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files[LARGE] = LONG
+    part = tmp_path / "cache/models--someone--toy/blobs" / f"{hub.etag(LARGE)}.nightcrate-part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(LONG[:BLOCK])
+    hub.lies[LARGE] = LONG[:300]
+    with pytest.raises(HubError, match="came with a wrong size or hash and was removed; fetch it again") as caught:
+        open_source("someone/toy")
+    assert LARGE in one_line(caught) and not part.exists()
+    assert ("GET", LARGE, f"bytes={BLOCK}-") in hub.sent
+    hub.lies.clear()
+    assert (open_source("someone/toy") / LARGE).read_bytes() == LONG
+
+
 @pytest.mark.parametrize("path", [LARGE, "unet/config.json"])
 @pytest.mark.parametrize("cut", [0, 1])
 def test_a_wrong_hash_is_removed(hub: FakeHub, tmp_path: Path, path: str, cut: int) -> None:

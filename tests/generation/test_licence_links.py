@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from generation.cards import LicenceLink, ModelCard, Weights, strictest, write_card
+from generation.cards import LicenceLink, strictest
 from generation.corpus.info import CorpusInfo
 from generation.errors import ConfigError
 from generation.published_parts import is_hub_id, published_links
 from generation.training.licence_links import corpus_link, parent_links, whole_chain
+from tests.generation.toy_model import write_model_card
 
 TONES = {"name": "tones", "licence": "CC0-1.0", "attribution": None, "url": None}
 NSYNTH = {"name": "NSynth", "licence": "CC-BY-4.0", "attribution": "NSynth, Google", "url": "http://x/"}
@@ -73,11 +74,7 @@ def test_the_strictest_grandparent_decides(tmp_path: Path, grandparent: dict[str
 
 def test_a_card_speaks_for_its_folder(tmp_path: Path) -> None:
     chain = (*published_links("declare-lab/tango"), corpus_link("training data", NSYNTH))
-    fields: dict[str, Any] = {
-        "name": "toy", "technique": "toy", "description": "a toy", "tier": "own", "sample_rate_hz": 16000,
-        "length_s": 1.0, "prompt_style": "tags",
-    }  # fmt: skip
-    write_card(tmp_path, ModelCard(**fields, weights=Weights(folder=Path(".")), licence_chain=chain))
+    write_model_card(tmp_path, licence_chain=chain)
     links = parent_links("network it started from", str(tmp_path))
     assert links[0].part == "network it started from"
     assert ("network it started from, training data", "NSynth", "yes") in told(links)

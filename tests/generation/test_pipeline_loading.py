@@ -98,15 +98,15 @@ def test_the_registry_loads_a_folder_and_makes_clips(folders: Path, technique: s
 
 def test_a_note_asked_for_goes_into_the_text(folders: Path) -> None:
     technique = registry.load_model(folders / "tango")._technique
-    asked = technique.generate(["synthetic dark keyboard"], [3], steps=3, notes=[45])
-    said = technique.generate(["synthetic dark keyboard, A2"], [3], steps=3, notes=[None])
-    without = technique.generate(["synthetic dark keyboard"], [3], steps=3)
+    asked = technique.generate(["synthetic dark keyboard"], [3], 3, None, [45])
+    said = technique.generate(["synthetic dark keyboard, A2"], [3], 3, None, [None])
+    without = technique.generate(["synthetic dark keyboard"], [3], 3, None, None)
     assert np.array_equal(asked[0].samples, said[0].samples)
     assert not np.array_equal(asked[0].samples, without[0].samples)
     with pytest.raises(GenerationError, match="1 prompts, 2 notes came"):
-        technique.generate(["bass"], [3], notes=[1, 2])
+        technique.generate(["bass"], [3], None, None, [1, 2])
     with pytest.raises(ConfigError, match="MIDI note 200"):
-        technique.generate(["bass"], [3], notes=[200])
+        technique.generate(["bass"], [3], None, None, [200])
 
 
 @pytest.mark.parametrize("technique", TOYS)
@@ -118,7 +118,7 @@ def test_weights_saved_in_halves_are_computed_in_single_precision(technique: str
     assert {weight.dtype for part in networks for weight in part.parameters()} == {torch.float32}
     assert len(networks) == {"audio-diffusion": 2, "tango": 4}.get(technique, 3)
     assert not any(part.training for part in networks)
-    assert np.isfinite(loaded.generate([SHORT], [1], steps=2)[0].samples).all()
+    assert np.isfinite(loaded.generate([SHORT], [1], 2, None, None)[0].samples).all()
 
 
 @pytest.mark.parametrize("technique", TOYS)
@@ -145,7 +145,7 @@ def test_the_card_chooses_scheduler_and_length(folders: Path) -> None:
     pipeline = TOYS["tango"]()
     card = toy_card("tango", pipeline, defaults={"steps": 3, "scheduler": "ddim"}, length_s=0.64)
     model = tango.load(folders / "tango", card, "cpu")
-    clip = model.generate([SHORT], [3], steps=3, guidance_scale=2.0)[0]
+    clip = model.generate([SHORT], [3], 3, 2.0, None)[0]
     assert clip.samples.shape == (1, 64 * 160)
     expected = pipeline([SHORT], [3], 3, 2.0, scheduler="ddim", duration_s=0.64).waves
     assert np.abs(clip.samples - expected).max() < 1e-4

@@ -36,13 +36,13 @@ def test_a_published_folder_loads_with_the_published_codec(tmp_path: Path, monke
     monkeypatch.setattr(riffusion, "codec_at", lambda rate: toy_riffusion().codec)
     model = riffusion.load(stable_diffusion(tmp_path), toy_card("riffusion", toy_riffusion()), "cpu")
     assert isinstance(model.pipeline, RiffusionAudioPipeline)
-    clip = model.generate([SHORT], [3], steps=4)[0]
+    clip = model.generate([SHORT], [3], 4, None, None)[0]
     assert np.isfinite(clip.samples).all() and np.abs(clip.samples).max() == pytest.approx(0.5)
-    assert np.array_equal(clip.samples, model.generate([SHORT], [3], steps=4)[0].samples)
+    assert np.array_equal(clip.samples, model.generate([SHORT], [3], 4, None, None)[0].samples)
     # Saved as our own, it names its codec.
     model.pipeline.save_pretrained(tmp_path / "ours")
     again = riffusion.load(tmp_path / "ours", toy_card("riffusion", toy_riffusion()), "cpu")
-    assert np.array_equal(clip.samples, again.generate([SHORT], [3], steps=4)[0].samples)
+    assert np.array_equal(clip.samples, again.generate([SHORT], [3], 4, None, None)[0].samples)
 
 
 @pytest.mark.parametrize(("rate", "length_s"), [(16000, 5.11), (44100, 5.11)])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import torch
 from generation.errors import TrainingError
 from generation.training.checkpoint import load_checkpoint
 from generation.training.trainer import CHECKPOINT, TrainSettings
+from tests.generation.small_disk import small_disk
 from tests.generation.toy_training import Stop, StoppingTask, ToyTask, rows, run, toy_settings
 
 
@@ -60,21 +58,11 @@ def test_losses_shorter_than_their_checkpoint_are_named(tmp_path: Path) -> None:
         run(tmp_path)
 
 
-@contextlib.contextmanager
-def largest_file(size_bytes: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(Stop):
         run(tmp_path, StoppingTask(toy_settings(), 8))
     before = (tmp_path / CHECKPOINT).read_bytes()
-    with largest_file(len(before) // 2), pytest.raises(TrainingError, match="cannot be written") as caught:
+    with small_disk(len(before) // 2), pytest.raises(TrainingError, match="cannot be written") as caught:
         run(tmp_path)
     assert "\n" not in str(caught.value)
     assert (tmp_path / CHECKPOINT).read_bytes() == before

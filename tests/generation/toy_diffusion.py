@@ -20,7 +20,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from generation.cards import LicenceLink, ModelCard
+from generation.cards import ModelCard
 from generation.codecs.log_mel import LogMelCodec
 from generation.codecs.mel_image import MelImageCodec
 from generation.codecs.riffusion_image import RiffusionImageCodec
@@ -29,6 +29,7 @@ from generation.pipelines.audio_diffusion import AudioDiffusionTextPipeline
 from generation.pipelines.riffusion import RiffusionAudioPipeline
 from generation.pipelines.tango import TangoPipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline
+from tests.generation.toy_model import model_card
 
 # The default betas leave a third of the signal at the noisiest time, so that drawn weights cannot blow rounding up.
 TRAIN_STEPS = 100
@@ -141,10 +142,5 @@ TOYS: dict[str, Callable[[], TextToSoundPipeline]] = {
 
 def toy_card(technique: str, pipeline: TextToSoundPipeline, **changes: Any) -> ModelCard:
     """The card of a toy."""
-    link = LicenceLink(part="data", name="noise", licence="MIT", commercial="yes", attribution=None)
-    fields: dict[str, Any] = {
-        "name": "toy", "technique": technique, "description": "toy", "tier": "own", "weights": {"folder": "."},
-        "sample_rate_hz": 16000, "length_s": pipeline.codec.duration_s, "prompt_style": "tags",
-        "defaults": {"steps": 3, "guidance_scale": 2.0}, "licence_chain": (link,),
-    }  # fmt: skip
-    return ModelCard(**{**fields, **changes})
+    fields: dict[str, Any] = {"length_s": pipeline.codec.duration_s, "defaults": {"steps": 3, "guidance_scale": 2.0}}
+    return model_card(technique=technique, **{**fields, **changes})

@@ -6,15 +6,20 @@ Written from the published layout (names and shapes of the state dicts) and the 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+from generation.convert import tango
 
 WIDTH, MULTIPLIERS, LATENTS, BANDS = 32, (1, 2, 4), 4, 64
 VOCODER_WIDTH = 64
@@ -241,8 +246,18 @@ def toy_t5_tokenizer(more_words: int = 0) -> T5Tokenizer:
     return T5Tokenizer(vocab=vocabulary, extra_ids=0)
 
 
-def write_original(folder: Path) -> Original:
-    """Write everything that a conversion needs into two folders of `folder`."""
+@contextmanager
+def original_files(folder: Path) -> Iterator[Original]:
+    """Everything that a conversion needs, in two folders of `folder`; while they are in use, a narrow vocoder.
+
+    The original files do not say the vocoder's width, which is always that of AudioLDM's.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tango.TANGO_VOCODER, "upsample_initial_channel", VOCODER_WIDTH)
+        yield _write(folder)
+
+
+def _write(folder: Path) -> Original:
     torch.manual_seed(0)
     main, vae = OriginalMain().eval(), OriginalVae().eval()
     with torch.no_grad():  # as drawn, every normalisation is alike, and a mix-up would not be heard

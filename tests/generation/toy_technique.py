@@ -23,9 +23,9 @@ class ToyTechnique:
         self,
         prompts: Sequence[str],
         seeds: Sequence[int],
-        steps: int | None = None,
-        guidance_scale: float | None = None,
-        notes: Sequence[int | None] | None = None,
+        steps: int | None,
+        guidance_scale: float | None,
+        notes: Sequence[int | None] | None,
     ) -> list[Clip]:
         self.asked = {"steps": steps, "guidance_scale": guidance_scale, "notes": notes}
         if "lose one" in prompts:
