@@ -133,7 +133,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_path(path.parent)
     except OSError as error:
         raise AudioError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -214,11 +214,11 @@ def _encode(clip: Clip, path: Path, subtype: str | None) -> bytes:
     return stream.getvalue()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable (POSIX: a folder is synced through its own descriptor)."""
+def sync_path(path: Path) -> None:
+    """Force a closed file or a folder to the disk; a rename is durable when its folder is (POSIX alone)."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

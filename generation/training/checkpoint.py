@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from generation.audio import sync_path
 from generation.errors import TrainingError
 
 FORMAT = 2
@@ -61,25 +62,17 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     try:
         try:
             write(temporary)
-            _force(temporary)
+            sync_path(temporary)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _force(path.parent)
+        sync_path(path.parent)
     except (OSError, RuntimeError, SafetensorError) as error:
         # torch and safetensors report a full disk as errors of their own.
         raise TrainingError(
             f"{path}: the checkpoint cannot be written ({_first_line(error)}); free some space and resume"
         ) from error
-
-
-def _force(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Checkpoint:

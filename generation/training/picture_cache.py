@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from generation.audio import sync_path
+
 FORMAT = 1
 """Version of the layout; part of every manifest, and of the keys that callers make."""
 MANIFEST = "manifest.json"
@@ -102,7 +104,7 @@ def _write(folder: Path, key: str, count: int, chunks: Chunks) -> None:
             _force(manifest)
         shutil.rmtree(folder / key, ignore_errors=True)  # damaged, or it would have been taken
         draft.rename(folder / key)
-        _force_folder(folder)
+        sync_path(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -154,11 +156,3 @@ def _locked(folder: Path) -> Iterator[None]:
 def _force(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _force_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
