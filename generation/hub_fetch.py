@@ -149,7 +149,7 @@ def _fetch_file(plan: FetchPlan, file: RemoteFile, blobs: Path, told: Callable[[
                     tqdm_class=_no_bar(),
                 )
             except HfHubHTTPError as error:
-                # What is sent ends before what came: of the listed size it will never be, whatever is asked for.
+                # The hub has less of it than came already; the check below removes the part and says so.
                 if error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                     raise
         out.flush()
