@@ -26,15 +26,17 @@ class ModelForecast:
 class Forecast:
     """A night looked at before it runs.
 
-    first_sounds: prompts x models x seeds. sounds: these, or as many as the target needs when that is more,
-    were every sound accepted. most_sounds: with every re-roll that the limit allows. seconds (of `sounds`)
-    and most_seconds are None when the pace of a model is unknown; bytes are those of `sounds`.
+    first_sounds: prompts x models x seeds, or prompts x seeds where they are dealt. sounds: these, or as many as
+    the target needs when that is more, were every sound accepted. most_sounds: with every re-roll that the limit
+    allows. seconds (of `sounds`) and most_seconds are None when the pace of a model is unknown; bytes are those of
+    `sounds`.
     """
 
     night: str
     prompts: tuple[str, ...]
     models: tuple[ModelForecast, ...]
     seeds: int
+    deal: bool
     target: int | None
     first_sounds: int
     sounds: int
@@ -65,22 +67,30 @@ def forecast(config: NightConfig, folder: Path, library: Library | None) -> Fore
         )
     each = len(prompts) * len(config.seeds)
     tries = config.max_attempts if config.target else 1
-    cells = len({(prompt.source, prompt.family) for prompt in prompts})
-    needed = min(max(each, (config.target or 0) * cells), each * tries)
+    first = each if config.deal else each * len(models)
+    cells = [(prompt.source, prompt.family) for prompt in prompts] * len(config.seeds)
+    counted = {
+        (model, cell)
+        for place, cell in enumerate(cells)
+        for model in range(len(models))
+        if not config.deal or place % len(models) == model
+    }
+    needed = min(max(first, (config.target or 0) * len(counted)), first * tries)
     known = [model.seconds_per_sound for model in models if model.seconds_per_sound is not None]
-    pace = sum(known) if len(known) == len(models) else None
+    pace = sum(known) / len(models) if len(known) == len(models) else None
     return Forecast(
         night=config.name,
         prompts=tuple(prompt.caption for prompt in prompts),
         models=tuple(models),
         seeds=len(config.seeds),
+        deal=config.deal,
         target=config.target,
-        first_sounds=each * len(models),
-        sounds=needed * len(models),
-        most_sounds=each * len(models) * tries,
+        first_sounds=first,
+        sounds=needed,
+        most_sounds=first * tries,
         seconds=None if pace is None else pace * needed,
-        most_seconds=None if pace is None else pace * each * tries,
-        bytes=needed * sum(model.bytes_per_sound for model in models),
+        most_seconds=None if pace is None else pace * first * tries,
+        bytes=needed * sum(model.bytes_per_sound for model in models) / len(models),
     )
 
 
@@ -88,7 +98,8 @@ def forecast_text(told: Forecast, shown: int | None) -> str:
     """The forecast for people, with the first `shown` prompts (None: all of them)."""
     factors = [(len(told.prompts), "prompt"), (len(told.models), "model"), (told.seeds, "seed")]
     product = " x ".join(f"{n} {word}{'s' if n != 1 else ''}" for n, word in factors)
-    lines = [f"Night {told.night}: {product} = {told.first_sounds} sounds"]
+    dealt = ", each prompt dealt to one model," if told.deal and len(told.models) > 1 else ""
+    lines = [f"Night {told.night}: {product}{dealt} = {told.first_sounds} sounds"]
     if told.target:
         lines.append(f"  {told.target} accepted in each cell: {told.sounds} to {told.most_sounds} sounds with re-rolls")
     if told.seconds is None or told.most_seconds is None:

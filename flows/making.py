@@ -156,4 +156,5 @@ def _generate(model: LoadedModel, jobs: Sequence[JobRecord]) -> list[Clip]:
         steps=settings["steps"],
         guidance_scale=settings["guidance_scale"],
         notes=[job.note for job in jobs],
+        scheduler=settings["scheduler"],
     )

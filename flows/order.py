@@ -25,7 +25,7 @@ class Order:
 
     models: what each usable model of the configuration is, in its order, by the name in its card.
     left_out: models whose weights are not here -> the cause. first_tries: every prompt with every seed and
-    every usable model, in plan order.
+    every usable model, or the one it was dealt to, in plan order.
     """
 
     config: NightConfig
@@ -41,8 +41,8 @@ class Order:
         once is no part of it.
         """
         keys = "\n".join(job.key for job in self.first_tries)
-        # The usual banks are not named: nights of before there were any stay the same nights.
-        unnamed = {"models", "novelty"} if self.config.novelty == DEFAULT_BANKS else {"models"}
+        # What is as usual is not named: nights of before there was a choice stay the same nights.
+        unnamed = {"models", "deal"} | ({"novelty"} if self.config.novelty == DEFAULT_BANKS else set())
         return self.config.model_dump(mode="json", exclude=unnamed) | {
             "models": list(self.models),
             "first_tries": hashlib.sha256(keys.encode()).hexdigest(),
@@ -71,6 +71,9 @@ def read_order(config: NightConfig, folder: Path) -> Order:
     config = config.model_copy(update={"novelty": tuple(banks)})
     settings = [model_settings(model, choices[name]) for name, model in models.items()]
     jobs = plan_jobs(config.prompts.prompts_in(folder), settings, config.seeds)
+    if config.deal:
+        each = len(jobs) // len(models)
+        jobs = [job for place, job in enumerate(jobs) if place % each % len(models) == place // each]
     return Order(config, models, choices, left_out, tuple(jobs))
 
 
@@ -83,7 +86,7 @@ def model_settings(model: ModelIdentity, choice: ModelChoice) -> ModelSettings:
         technique_version=model.technique_version,
         steps=choice.steps if choice.steps is not None else defaults.steps,
         guidance_scale=choice.guidance_scale if choice.guidance_scale is not None else defaults.guidance_scale,
-        scheduler=defaults.scheduler,
+        scheduler=choice.scheduler if choice.scheduler is not None else defaults.scheduler,
         length_s=model.card.length_s,
         dtype=DTYPE,
     )

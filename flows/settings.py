@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from generation.cards import Scheduler
 from generation.errors import ConfigError
 from generation.prompts.prompt import Prompt
 from generation.prompts.selection import Selection, select_prompts
@@ -45,6 +46,7 @@ class ModelChoice(StrictModel):
     batch_size: int = Field(default=8, ge=1, le=1024)
     steps: int | None = Field(default=None, ge=1)
     guidance_scale: float | None = Field(default=None, ge=0)
+    scheduler: Scheduler | None = None
 
 
 class PromptChoice(StrictModel):
@@ -68,6 +70,8 @@ class PromptChoice(StrictModel):
 class NightConfig(StrictModel):
     """configs/night/*.yaml: which prompts, by which models, how many sounds, judged by what.
 
+    target: accepted sounds wanted of each model in each cell that it has prompts of; null asks for every prompt once.
+    deal: true deals the prompts to the models in turn, each to one of them; false gives every model all of them.
     novelty: banks of training notes that sounds are compared with, "starter" or files beside the configuration;
     none compares nothing.
     """
@@ -76,6 +80,7 @@ class NightConfig(StrictModel):
     models: tuple[ModelChoice, ...] = Field(min_length=1)
     prompts: PromptChoice
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
+    deal: bool = False
     target: int | None = Field(default=None, ge=1)
     max_attempts: int = Field(default=4, ge=1)
     gate: str = "default"

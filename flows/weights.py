@@ -67,7 +67,8 @@ def _check(name: str) -> WeightsCheck:
 
 def _check_starter(card: ModelCard) -> WeightsCheck:
     assert card.weights is not None and card.weights.starter is not None
-    inside = card.weights.starter + "/"
+    shared = (f"{folder}/{part}/" for part, folder in card.shared.items())
+    inside = (card.weights.starter + "/", *shared)
     try:
         files = [KnownFile(**entry) for entry in read_ledger(starter_dir()) if entry["path"].startswith(inside)]
     except (TypeError, ValueError, KeyError) as error:

@@ -18,6 +18,8 @@ CARD_FILE = "card.yaml"
 """Name of the card inside a folder of weights that `nightcrate train` made."""
 
 Commercial = Literal["yes", "no", "undeclared"]
+Scheduler = Literal["ddpm", "ddim", "dpm-solver++", "euler-ancestral", "edm-dpm-solver++"]
+"""The ways from noise to a sound that a night can name; the last one belongs to pipelines of diffusers alone."""
 
 # SPDX identifiers (spdx.org/licenses) and whether the licence text lets its subject be used to earn money.
 _COMMERCIAL_USE: dict[str, Commercial] = {
@@ -71,12 +73,14 @@ class Weights(StrictModel):
     """Where weights lie: one of starter (shipped folder), folder (relative to the card's file), hub (id).
 
     revision: the hub commit; null follows the repository's default branch, which may change.
+    shared: component -> the shipped folder that holds it for several starter models.
     """
 
     starter: str | None = None
     folder: Path | None = None
     hub: str | None = None
     revision: str | None = None
+    shared: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_source(self) -> Weights:
@@ -84,6 +88,8 @@ class Weights(StrictModel):
             raise ValueError("name one of starter, folder and hub")
         if self.revision is not None and self.hub is None:
             raise ValueError("revision belongs to hub")
+        if self.shared and self.starter is None:
+            raise ValueError("shared belongs to starter")
         return self
 
 
@@ -123,6 +129,11 @@ class ModelCard(StrictModel):
     licence_chain: tuple[LicenceLink, ...]
     pace: Pace | None = None
     trained_by: str | None = None
+
+    @property
+    def shared(self) -> dict[str, str]:
+        """Component -> shipped folder, of the parts that lie outside the model's own folder."""
+        return self.weights.shared if self.weights else {}
 
     @property
     def commercial(self) -> Commercial:

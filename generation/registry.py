@@ -16,6 +16,7 @@ from generation.cards import CARD_FILE, ModelCard, list_cards, read_card, read_c
 from generation.errors import CardError, HubError
 from generation.hub import open_source
 from generation.portions import Portions
+from generation.shared_parts import shared_parts
 from generation.shipped import config_names, config_path, starter_dir
 from generation.strict_yaml import unknown_name
 
@@ -59,6 +60,7 @@ class Technique(Protocol):
         steps: int | None,
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
+        scheduler: str | None = None,
     ) -> list[Clip]:
         """Return one raw clip for each prompt."""
 
@@ -90,11 +92,13 @@ class LoadedModel:
         steps: int | None = None,
         guidance_scale: float | None = None,
         notes: Sequence[int | None] | None = None,
+        scheduler: str | None = None,
     ) -> list[Clip]:
         """Return one raw, not normalised Clip for each prompt; it may hold NaN or exceed 1.
 
         seeds: one whole number for each prompt; the noise of item i depends on seeds[i] alone.
-        steps, guidance_scale: None takes the card's. notes: MIDI numbers asked for, None where any will do.
+        steps, guidance_scale, scheduler ("ddim", "ddpm", "dpm-solver++", ...): None takes the card's.
+        notes: MIDI numbers asked for, None where any will do.
         All go through the model at once; what does not fit into memory goes in halves.
         Raises CardError when the lists differ in length.
         """
@@ -114,6 +118,7 @@ class LoadedModel:
                 steps=defaults.steps if steps is None else steps,
                 guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
                 notes=None if notes is None else notes[first:end],
+                scheduler=defaults.scheduler if scheduler is None else scheduler,
             )
             if len(clips) != end - first:
                 raise CardError(
@@ -131,7 +136,7 @@ def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu") -> L
     an unknown technique) or ConfigError (a card that is not one), each in one line.
     """
     card, folder, module = _find(name_or_folder)
-    fingerprint = weights_fingerprint(folder)
+    fingerprint = model_fingerprint(card, folder)
     technique = cast(Technique, module.load(folder, card, device))
     return LoadedModel(card, fingerprint, module.TECHNIQUE_VERSION, technique)
 
@@ -142,7 +147,7 @@ def identify(name_or_folder: str | os.PathLike[str]) -> ModelIdentity:
     Raises CardError or ConfigError as `load_model` does.
     """
     card, folder, module = _find(name_or_folder)
-    return ModelIdentity(card, weights_fingerprint(folder), module.TECHNIQUE_VERSION)
+    return ModelIdentity(card, model_fingerprint(card, folder), module.TECHNIQUE_VERSION)
 
 
 def model_folder(name_or_folder: str | os.PathLike[str]) -> Path:
@@ -166,6 +171,18 @@ def find_card(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path]:
     if folder.is_dir():
         raise CardError(f"{folder}: holds no {CARD_FILE}; name a model or a folder that 'nightcrate train' made")
     raise CardError(unknown_name("model", text, config_names("models")))
+
+
+def model_fingerprint(card: ModelCard, folder: Path) -> str:
+    """Return 64 hex characters that change when any weight of a model does, those it shares included.
+
+    Raises CardError for a folder without weights, its own or a shared one.
+    """
+    own = weights_fingerprint(folder)
+    if not card.shared:
+        return own
+    lines = [f"{weights_fingerprint(place)}  {name}" for name, place in sorted(shared_parts(card).items())]
+    return hashlib.sha256("\n".join([own, *lines]).encode()).hexdigest()
 
 
 def weights_fingerprint(folder: Path) -> str:

@@ -47,6 +47,7 @@ class AnyDiffusersModel:
         accepted = inspect.signature(pipeline.__call__).parameters
         self.accepted = frozenset(accepted)
         self.length_name = next((name for name in _LENGTHS if name in accepted), None)
+        self.usual = pipeline.scheduler
 
     def generate(
         self,
@@ -55,14 +56,16 @@ class AnyDiffusersModel:
         steps: int | None,
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
+        scheduler: str | None = None,
     ) -> list[Clip]:
         """Make one raw clip per prompt, with all its channels.
 
         One prompt at a time: pipelines pad the texts of a batch to one length, and not all of them hide the padding.
         A note asked for goes into the text, ", A2" after it. steps and guidance_scale: None takes the pipeline's.
+        scheduler: None takes the card's, or else the one saved with the model.
 
         Raises:
-            CardError: the pipeline takes no guidance, or cannot make what is asked.
+            CardError: the pipeline takes no guidance, or cannot make what is asked; an unknown scheduler.
             GenerationError: there are not as many notes as prompts.
             ConfigError: a note is no MIDI number.
         """
@@ -76,11 +79,18 @@ class AnyDiffusersModel:
             )
         if "output_type" in self.accepted:
             given["output_type"] = "np"
-        return [self._clip(text, seed, given) for text, seed in zip(texts, seeds, strict=True)]
+        sampler = self.usual if scheduler in (None, self.card.defaults.scheduler) else self._sampler(str(scheduler))
+        return [self._clip(text, seed, given, sampler) for text, seed in zip(texts, seeds, strict=True)]
 
-    def _clip(self, text: str, seed: int, given: dict[str, Any]) -> Clip:
+    def _sampler(self, name: str) -> Any:
+        try:
+            return _known_scheduler(name).from_config(self.usual.config)
+        except (ValueError, TypeError) as error:
+            raise CardError(f"{self.card.name}: makes no {name} ({error})") from error
+
+    def _clip(self, text: str, seed: int, given: dict[str, Any], sampler: Any) -> Clip:
         # A fresh scheduler each time: some keep the noise of the sound before.
-        self.pipeline.scheduler = type(self.pipeline.scheduler).from_config(self.pipeline.scheduler.config)
+        self.pipeline.scheduler = type(sampler).from_config(sampler.config)
         generator = torch.Generator().manual_seed(seed)
         try:
             audio = self.pipeline(prompt=[text], generator=[generator], **given).audios[0]
@@ -138,14 +148,18 @@ def _pipeline_class(folder: Path, card: ModelCard) -> Any:
 
 def _scheduler(folder: Path, name: str) -> Any:
     """Build a scheduler of another kind from the saved one's configuration."""
-    if name not in _SCHEDULERS:
-        raise CardError(f"{folder}: {unknown_name('scheduler', name, _SCHEDULERS)}")
     path = folder / "scheduler" / "scheduler_config.json"
+    scheduler = _known_scheduler(name)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return _SCHEDULERS[name].from_config(config)
+        return scheduler.from_config(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise CardError(f"{path}: makes no {name} ({error})") from error
+
+
+def _known_scheduler(name: str) -> Any:
+    if name not in _SCHEDULERS:
+        raise CardError(unknown_name("scheduler", name, _SCHEDULERS))
+    return _SCHEDULERS[name]
 
 
 def _config(pipeline: Any, part: str) -> Any:

@@ -245,15 +245,16 @@ class ChopANModel:
         steps: int | None,
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
+        scheduler: str | None = None,
     ) -> list[Clip]:
         """Make one raw clip per prompt; its `sources` are the NSynth names of the notes it is made of.
 
         Raises:
-            GenerationError: steps or guidance are asked of a technique that has neither; see also
+            GenerationError: steps, guidance or a scheduler are asked of a technique that has none; see also
                 ChopANPipeline.__call__.
         """
-        if steps is not None or guidance_scale is not None:
-            raise GenerationError("ChopAN has neither steps nor guidance; leave both empty")
+        if steps is not None or guidance_scale is not None or scheduler is not None:
+            raise GenerationError("ChopAN has no steps, guidance or scheduler; leave them empty")
         output = self.pipeline(prompts, seeds, notes, self.settings, self.retriever)
         rate, names = self.pipeline.codec.config["sample_rate_hz"], self.pipeline.bank.note_strs
         return [

@@ -15,6 +15,7 @@ from generation.errors import CardError, GenerationError
 from generation.pipelines.conditioning import with_notes
 from generation.pipelines.denoising import check_scheduler
 from generation.pipelines.text_to_sound import TextToSoundPipeline
+from generation.shared_parts import load_shared
 
 Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
 
@@ -25,18 +26,14 @@ INDEX_FILE = "model_index.json"
 class DiffusionModel:
     """A pipeline that answers as registry.Technique."""
 
-    def __init__(
-        self, pipeline: TextToSoundPipeline, scheduler: str | None = None, duration_s: float | None = None
-    ) -> None:
+    def __init__(self, pipeline: TextToSoundPipeline, duration_s: float | None = None) -> None:
         """Wrap a pipeline.
 
         Args:
             pipeline: any of the diffusion techniques.
-            scheduler: one of denoising.SCHEDULERS; None for the one saved with the model.
             duration_s: length of the sounds; None for the codec's.
         """
         self.pipeline = pipeline
-        self.scheduler = scheduler
         self.duration_s = duration_s
 
     def generate(
@@ -46,10 +43,12 @@ class DiffusionModel:
         steps: int | None,
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
+        scheduler: str | None = None,
     ) -> list[Clip]:
         """Make one raw clip per prompt.
 
         A note asked for goes into the text, ", A2" after it. steps and guidance_scale: None takes the pipeline's.
+        scheduler: one of denoising.SCHEDULERS; None takes the one saved with the model.
 
         Raises:
             GenerationError: there are not as many notes as prompts; see also TextToSoundPipeline.__call__.
@@ -58,7 +57,7 @@ class DiffusionModel:
         texts = with_notes(prompts, notes)
         asked = {"steps": steps, "guidance_scale": guidance_scale}
         given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-        output = self.pipeline(texts, seeds, scheduler=self.scheduler, duration_s=self.duration_s, **given)
+        output = self.pipeline(texts, seeds, scheduler=scheduler, duration_s=self.duration_s, **given)
         rate = self.pipeline.codec.config["sample_rate_hz"]
         return [Clip(wave[None], rate) for wave in output.waves]
 
@@ -81,14 +80,14 @@ def load_pipeline(
     Raises:
         CardError: the folder holds no such pipeline, or one of another rate, scheduler or length than its card says.
     """
-    pipeline = open_pipeline(pipeline_class, folder, card.technique, **added)
+    pipeline = open_pipeline(pipeline_class, folder, card.technique, **load_shared(card, folder / INDEX_FILE), **added)
     check_rate(folder, pipeline.codec.config["sample_rate_hz"], card)
     try:
         check_scheduler(card.defaults.scheduler)
         pipeline.frames_of(card.length_s)
     except GenerationError as error:
         raise CardError(f"{folder}: does not agree with its card: {error}") from error
-    return DiffusionModel(pipeline.to(device), card.defaults.scheduler, card.length_s)
+    return DiffusionModel(pipeline.to(device), card.length_s)
 
 
 def open_pipeline(pipeline_class: type[Pipeline], folder: Path, technique: str, **added: Any) -> Pipeline:

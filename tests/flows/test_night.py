@@ -67,6 +67,23 @@ def work(desk: Bench) -> None:
     desk.end()
 
 
+def test_dealt_prompts_each_go_to_one_model_in_turn(model, tmp_path):
+    other = write_model(tmp_path / "other", "other-chopan")
+    config, folder = read_night(
+        str(write_night(tmp_path / "night.yaml", [model, other], PROMPTS, target=1, seeds=[1, 2]))
+    )
+    every = read_order(config, folder).first_tries
+    dealt = read_order(config.model_copy(update={"deal": True}), folder)
+    made = [(job.settings.model, job.key) for job in dealt.first_tries]
+    assert len(made) == len(every) / 2 and set(made) < {(job.settings.model, job.key) for job in every}
+    captions = [
+        [job.prompt.caption for job in dealt.first_tries if job.settings.model == name] for name in dealt.models
+    ]
+    asked = [job.prompt.caption for job in every if job.settings.model == "toy-chopan"]
+    assert captions == [asked[0::2], asked[1::2]]
+    assert dealt.identity() != read_order(config, folder).identity()
+
+
 def test_every_cell_has_its_target_and_nothing_is_said_where_nobody_watches(night):
     _, path, code, facts, errors = night
     assert (code, errors) == (0, "")

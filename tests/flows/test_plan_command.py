@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.forecast import duration, forecast, size
-from flows.settings import read_night
+from flows.forecast import duration, forecast, forecast_text, size
+from flows.settings import ModelChoice, read_night
 from tests.flows.command_line import run
 from tests.flows.toy_night import MODEL, write_toy_library
 
@@ -69,6 +69,20 @@ def test_sounds_are_counted_over_cells_qualities_and_seeds(night):
     assert (told.first_sounds, told.sounds, told.most_sounds) == (66, 66, 66)
     told = forecast(*read_night(night(target="30")), None)
     assert (told.first_sounds, told.sounds, told.most_sounds) == (66, 90, 198)
+
+
+def test_dealt_prompts_are_counted_once(capsys, night, tmp_path):
+    config, folder = read_night(night(target="2", pace="{seconds_per_sound: 2.0, on: a bench}"))
+    models = (*config.models, ModelChoice(model="chopan-starter"))
+    dealt = config.model_copy(update={"models": models, "deal": True})
+    told = forecast(dealt, folder, None)
+    # 66 prompts; both models have prompts of all 3 cells, so that 12 sounds are the least.
+    assert (told.first_sounds, told.sounds, told.most_sounds) == (66, 66, 198)
+    told = forecast(dealt.model_copy(update={"target": 20}), folder, None)
+    assert (told.first_sounds, told.sounds) == (66, 120)
+    pace = sum(model.seconds_per_sound for model in told.models) / 2
+    assert told.seconds == pytest.approx(120 * pace)
+    assert "each prompt dealt to one model, = 66 sounds" in forecast_text(told, 0)
 
 
 def test_without_any_measurement_the_time_is_unknown(capsys, night, tmp_path):

@@ -66,8 +66,12 @@ def test_a_sound_depends_on_its_own_prompt_note_and_seed(models: dict[str, Loade
         model.generate(["bright flute"], [2]),
         model.generate(["dark bass, A2"], [2], steps=3),
         model.generate(["dark bass, A2"], [2], guidance_scale=1.0),
+        model.generate(["dark bass, A2"], [2], scheduler="ddpm"),
     ):
         assert not np.allclose(other[0].samples, alone.samples, atol=1e-7)
+    assert np.array_equal(model.generate(["dark bass, A2"], [2])[0].samples, alone.samples)
+    with pytest.raises(CardError, match="no scheduler 'none'"):
+        model.generate(["dark bass, A2"], [2], scheduler="none")
 
 
 def test_the_cards_scheduler_takes_the_place_of_the_saved_one(folders: Path, tmp_path: Path) -> None:

@@ -149,9 +149,9 @@ def test_bad_input_is_one_line(pipeline: ChopANPipeline, arguments: tuple[object
 
 
 def test_steps_and_guidance_are_refused_before_any_work(pipeline: ChopANPipeline) -> None:
-    for steps, guidance_scale in ((50, None), (None, 3.0)):
-        with pytest.raises(GenerationError, match="neither steps nor guidance"):
-            ChopANModel(pipeline).generate(["bass"], [1], steps, guidance_scale, None)
+    for asked in ((50, None, None, None), (None, 3.0, None, None), (None, None, None, "ddim")):
+        with pytest.raises(GenerationError, match="no steps, guidance or scheduler"):
+            ChopANModel(pipeline).generate(["bass"], [1], *asked)
 
 
 _FRESH = """

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
 from generation import registry
-from generation.cards import write_card
+from generation.cards import Scheduler, write_card
 from generation.errors import CardError, ConfigError, GenerationError
 from generation.pipelines import audio_diffusion, riffusion, tango
+from generation.pipelines.any_diffusers import _SCHEDULERS
+from generation.pipelines.denoising import SCHEDULERS
 from generation.pipelines.diffusion_model import DiffusionModel
 from tests.generation.toy_diffusion import LONG, SHORT, TOYS, toy_card
 
@@ -94,6 +97,15 @@ def test_the_registry_loads_a_folder_and_makes_clips(folders: Path, technique: s
     assert [clip.duration_s for clip in clips] == pytest.approx([model.card.length_s] * 2)
     assert np.abs(clips[1].samples - again[0].samples).max() < 1e-4
     assert np.abs(clips[1].samples - model.generate([LONG], [4], steps=5)[0].samples).max() > 1e-4
+    sampled = [model.generate([LONG], [4], scheduler=name)[0].samples for name in SCHEDULERS]
+    for first, second in combinations(sampled, 2):
+        assert np.abs(first - second).max() > 1e-4
+    with pytest.raises(GenerationError, match=r"no scheduler 'ddpn'; did you mean 'ddpm'"):
+        model.generate([LONG], [4], scheduler="ddpn")
+
+
+def test_a_night_can_name_every_scheduler_there_is() -> None:
+    assert set(get_args(Scheduler)) == set(_SCHEDULERS) >= set(SCHEDULERS)
 
 
 def test_a_note_asked_for_goes_into_the_text(folders: Path) -> None:
@@ -144,8 +156,8 @@ def test_a_folder_that_does_not_fit_its_card_is_one_line(folders: Path, tmp_path
 def test_the_card_chooses_scheduler_and_length(folders: Path) -> None:
     pipeline = TOYS["tango"]()
     card = toy_card("tango", pipeline, defaults={"steps": 3, "scheduler": "ddim"}, length_s=0.64)
-    model = tango.load(folders / "tango", card, "cpu")
-    clip = model.generate([SHORT], [3], 3, 2.0, None)[0]
+    model = registry.LoadedModel(card, "", "", tango.load(folders / "tango", card, "cpu"))
+    clip = model.generate([SHORT], [3], guidance_scale=2.0)[0]
     assert clip.samples.shape == (1, 64 * 160)
     expected = pipeline([SHORT], [3], 3, 2.0, scheduler="ddim", duration_s=0.64).waves
     assert np.abs(clip.samples - expected).max() < 1e-4

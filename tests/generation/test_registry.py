@@ -50,9 +50,9 @@ def test_the_package_offers_load_model(tmp_path: Path) -> None:
 def test_the_cards_defaults_are_used_unless_asked_otherwise(model: LoadedModel) -> None:
     technique: Any = model._technique
     model.generate(["a"], [1], notes=[33])
-    assert technique.asked == {"steps": 20, "guidance_scale": 3.0, "notes": [33]}
-    model.generate(["a"], [1], steps=5, guidance_scale=0.0)
-    assert technique.asked == {"steps": 5, "guidance_scale": 0.0, "notes": None}
+    assert technique.asked == {"steps": 20, "guidance_scale": 3.0, "notes": [33], "scheduler": None}
+    model.generate(["a"], [1], steps=5, guidance_scale=0.0, scheduler="ddpm")
+    assert technique.asked == {"steps": 5, "guidance_scale": 0.0, "notes": None, "scheduler": "ddpm"}
 
 
 def test_nothing_asked_nothing_made(model: LoadedModel) -> None:

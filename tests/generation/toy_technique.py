@@ -26,8 +26,9 @@ class ToyTechnique:
         steps: int | None,
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
+        scheduler: str | None = None,
     ) -> list[Clip]:
-        self.asked = {"steps": steps, "guidance_scale": guidance_scale, "notes": notes}
+        self.asked = {"steps": steps, "guidance_scale": guidance_scale, "notes": notes, "scheduler": scheduler}
         if "lose one" in prompts:
             seeds = seeds[1:]
         noise = [np.random.default_rng(seed).standard_normal((1, 100)).astype(np.float32) for seed in seeds]
