@@ -15,10 +15,10 @@ from flows.bench import Bench
 from flows.judging import Judging
 from flows.progress import progress, say
 from generation.audio import Clip
-from generation.descriptors import raw_facts, sound_facts
-from generation.finish import finish
+from generation.descriptors import raw_facts
 from generation.portions import free_memory
 from generation.registry import LoadedModel, load_model
+from generation.tuning import finish_in_tune
 
 GIVE_UP_AFTER = 3
 """Batches in a row without one sound, after which a model is left alone until the next night."""
@@ -99,8 +99,8 @@ def judged(job: JobRecord, clip: Clip, judging: Judging, device: str) -> ResultR
     """
     try:
         raw = raw_facts(clip)
-        finished = finish(clip, judging.finish) if raw.finite and not raw.silent else None
-        sound = sound_facts(finished) if finished is not None else None
+        heard = raw.finite and not raw.silent
+        finished, sound = finish_in_tune(clip, judging.finish, job.note) if heard else (None, None)
         verdict = gate(raw, sound, job.qualities, judging.gate, job.note)
     except Exception as cause:  # a meter that breaks on one clip must not take the other clips with it
         return failed(job, one_line(cause), device)

@@ -12,10 +12,9 @@ from catalog.rejudging import NewVerdict
 from catalog.results import REJECTS
 from flows.judging import Judging
 from generation.audio import read_clip, write_bytes
-from generation.descriptors import sound_facts
 from generation.errors import AudioError
-from generation.finish import finish
 from generation.strict_yaml import dump_yaml
+from generation.tuning import finish_in_tune
 
 NO_RAW_CLIP = "its raw clip is not kept any more"
 
@@ -63,10 +62,10 @@ def _accepted(library: Library, sound: GatedSound, judging: Judging) -> NewVerdi
     if not sample.file.startswith(f"{REJECTS}/"):
         return NewVerdict(sound.id, ())  # rejected by an earlier gate of the same library: its master is there
     try:
-        clip = finish(read_clip(library.audio_path(sample)), judging.finish)
+        clip, facts = finish_in_tune(read_clip(library.audio_path(sample)), judging.finish, sample.note_asked)
     except AudioError as error:
         return f"its raw clip cannot be finished ({error})"
-    return NewVerdict(sound.id, (), clip, asdict(sound_facts(clip)))
+    return NewVerdict(sound.id, (), clip, asdict(facts))
 
 
 def write_gate(path: Path, judging: Judging, proposal: Proposal) -> None:

@@ -54,7 +54,8 @@ class SoundFacts:
     midi_note, cents: nearest note and the deviation from it, -50 to 50. pitch_confidence: 0 to 1, over the sounding
     part. lufs: integrated loudness (ITU-R BS.1770-4). peak_dbfs: of the samples. attack_s, decay_s: see
     generation.envelope. bandwidth_hz: highest frequency within 60 dB of the strongest. centroid_hz: power-weighted
-    mean frequency of the sounding frames. onsets: notes that it starts.
+    mean frequency of the sounding frames. onsets: notes that it starts. tuned_cents: how far finishing moved its pitch
+    (generation.tuning).
     """
 
     midi_note: int | None
@@ -68,6 +69,7 @@ class SoundFacts:
     bandwidth_hz: float | None
     centroid_hz: float | None
     onsets: int
+    tuned_cents: float = 0.0
 
 
 def raw_facts(clip: Clip) -> RawFacts:
@@ -105,7 +107,7 @@ def sound_facts(clip: Clip) -> SoundFacts:
         midi_note=note,
         cents=cents,
         pitch_confidence=confidence,
-        lufs=_lufs(clip),
+        lufs=loudness_lufs(clip),
         peak_dbfs=_peak_dbfs(clip.samples),
         attack_s=attack,
         decay_s=decay,
@@ -145,8 +147,11 @@ def _note(wave: np.ndarray, rate_hz: int) -> tuple[int | None, float | None, flo
     return note, 100 * (pitch.midi - note), pitch.confidence
 
 
-def _lufs(clip: Clip) -> float | None:
-    """Integrated loudness; a clip below one gating block is lengthened by silence. None for silence."""
+def loudness_lufs(clip: Clip) -> float | None:
+    """Integrated loudness (ITU-R BS.1770-4) in LUFS; None for silence.
+
+    A clip below one gating block is lengthened by silence.
+    """
     import pyloudnorm
 
     missing = round(_LOUDNESS_BLOCK_S * clip.sample_rate_hz) + 1 - clip.samples.shape[1]

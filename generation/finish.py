@@ -22,7 +22,8 @@ class FinishSettings(StrictModel):
 
     preroll_s: kept before the onset, so that the attack stays whole; the fade-in lies in it. tail_db: the end is cut
     where the sound stays this far below its peak. fade_out_s: over the last part; shortened to a tenth of a
-    very short sound. peak_dbfs: of the finished sound.
+    very short sound. peak_dbfs: of the finished sound. tune_semitones: a sound whose pitch is at most this far from
+    the note that was asked for is tuned to it (generation.tuning); 0 tunes none.
     """
 
     preroll_s: float = Field(default=0.003, ge=0, le=0.05)
@@ -30,6 +31,7 @@ class FinishSettings(StrictModel):
     tail_db: float = Field(default=-60.0, lt=0)
     fade_out_s: float = Field(default=0.04, ge=0, le=1)
     peak_dbfs: float = Field(default=-1.0, le=0)
+    tune_semitones: float = Field(default=2.0, ge=0, le=12)
 
 
 def finish(clip: Clip, settings: FinishSettings | None = None) -> Clip:
