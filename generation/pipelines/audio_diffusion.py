@@ -88,7 +88,7 @@ class AudioDiffusionTextPipeline(TextToSoundPipeline):
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
         """Channels, mel rows and time columns of what the network draws."""
         reduction = 1 if self.vae is None else vae_reduction(self.vae)
-        return self.unet.config["in_channels"], self.codec.config["n_mels"] // reduction, n_frames // reduction
+        return self.unet.config["out_channels"], self.codec.config["n_mels"] // reduction, n_frames // reduction
 
 
 def load(folder: Path, card: ModelCard, device: str) -> DiffusionModel:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from generation.errors import GenerationError
 from generation.pipelines.conditioning import TextStates
+from generation.pipelines.network import predict
 from generation.strict_yaml import unknown_name
 
 # ddpm: Ho et al. 2020, arXiv 2006.11239, algorithm 2. ddim: Song et al. 2021, arXiv 2010.02502, equation 12.
@@ -102,10 +103,10 @@ def guided(
         float32 of the shape of `noisy`.
     """
     if guidance_scale == 1.0:
-        return unet(noisy, time, text.states, encoder_attention_mask=text.mask).sample
+        return predict(unet, noisy, time, text)
     states = torch.cat([empty.states, text.states])
     mask = None if text.mask is None or empty.mask is None else torch.cat([empty.mask, text.mask])
-    both = unet(torch.cat([noisy, noisy]), time, states, encoder_attention_mask=mask).sample
+    both = predict(unet, torch.cat([noisy, noisy]), time, TextStates(states, mask))
     without, with_text = both.chunk(2)
     return without + guidance_scale * (with_text - without)
 

@@ -81,7 +81,7 @@ class RiffusionAudioPipeline(TextToSoundPipeline):
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
         """Channels, mel rows and time columns of the latents."""
         reduction = vae_reduction(self.vae)
-        return self.unet.config["in_channels"], self.codec.config["n_mels"] // reduction, n_frames // reduction
+        return self.unet.config["out_channels"], self.codec.config["n_mels"] // reduction, n_frames // reduction
 
 
 def codec_at(sample_rate_hz: int) -> RiffusionImageCodec:

@@ -108,7 +108,7 @@ class TangoPipeline(TextToSoundPipeline):
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
         """Channels, time rows and mel columns of the latents; unet.config.sample_size says something else."""
         reduction = vae_reduction(self.vae)
-        return self.unet.config["in_channels"], n_frames // reduction, self.codec.config["n_mels"] // reduction
+        return self.unet.config["out_channels"], n_frames // reduction, self.codec.config["n_mels"] // reduction
 
     def frames_of(self, duration_s: float | None) -> int:
         """Frames of a sound at least as long as asked for, whole through every halving of both networks.

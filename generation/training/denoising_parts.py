@@ -20,6 +20,7 @@ from generation.cards import LicenceLink, read_card
 from generation.errors import TrainingError
 from generation.hub import open_source
 from generation.models.token_numbers import TokenNumbers
+from generation.pipelines.network import PLACE_CHANNELS
 from generation.registry import model_folder
 from generation.shipped import config_names
 from generation.strict_yaml import StrictModel
@@ -129,12 +130,18 @@ def build_unet(
     """
     config = {
         **published,
-        "in_channels": channels,
+        "in_channels": channels + PLACE_CHANNELS * settings.place_wavelengths,
         "out_channels": channels,
         "sample_size": size,
         "cross_attention_dim": text_width,
     }
-    changes = settings.model_dump(exclude_none=True)
+    changes = settings.model_dump(exclude_none=True, exclude={"place_wavelengths", "pooled_text"})
+    if settings.pooled_text:
+        config |= {
+            "class_embed_type": "projection",
+            "projection_class_embeddings_input_dim": text_width,
+            "resnet_time_scale_shift": "scale_shift",
+        }
     attention = changes.pop("attention", None)
     # diffusers reads this name as the number of heads.
     config |= {"attention_head_dim" if name == "heads" else name: value for name, value in changes.items()}

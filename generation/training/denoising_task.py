@@ -15,6 +15,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor, nn
 
 from generation.errors import TrainingError
+from generation.pipelines.network import predict
 from generation.pipelines.text_to_sound import TextToSoundPipeline, vae_reduction
 from generation.training.captioning import draw_captions, full_caption
 from generation.training.corpus_pictures import CorpusPictures, read_pictures
@@ -134,8 +135,7 @@ class DenoisingTask:
         noisy, wanted = noised(self.noise, clean, noise, times)
         with torch.no_grad():
             text = self.pipeline.encode_texts(batch.captions)
-        answered = self.pipeline.unet(noisy, times, text.states, encoder_attention_mask=text.mask).sample
-        return errors_of(answered, wanted)
+        return errors_of(predict(self.pipeline.unet, noisy, times, text), wanted)
 
     def _held_out(self, rows: np.ndarray) -> _Batch:
         captions = [full_caption(self.valid.items[row], self.settings.captions) for row in rows]

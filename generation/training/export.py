@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generation.audio import settle_folder
 from generation.cards import CARD_FILE, read_card_file, write_card
 from generation.training.loss_curves import CURVES
 from generation.training.losses import LOSSES, last_figures
@@ -39,10 +40,7 @@ def export_model(task: Task, settings: TrainSettings, out: Path, record: Mapping
     if (building / CARD_FILE).is_file() and "command" in record:
         card = read_card_file(building / CARD_FILE)
         write_card(building, card.model_copy(update={"trained_by": str(record["command"])}))
-    for path in sorted(building.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+    settle_folder(building)
     # A folder cannot replace a full one in one step; a kill in between is mended by the next run's export.
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():

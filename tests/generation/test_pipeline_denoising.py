@@ -25,8 +25,9 @@ class Oracle:
 
     def __init__(self, answer: Tensor, scheduler: DDPMScheduler) -> None:
         self.answer, self.scheduler = answer, scheduler
+        self.config = {"in_channels": answer.shape[1], "class_embed_type": None}
 
-    def __call__(self, noisy: Tensor, time: Tensor, states: Tensor, encoder_attention_mask: None) -> Any:
+    def __call__(self, noisy: Tensor, time: Tensor, states: Tensor, **others: None) -> Any:
         kept = self.scheduler.alphas_cumprod[int(time)]
         noise = (noisy - kept.sqrt() * self.answer) / (1 - kept).sqrt()
         if self.scheduler.config["prediction_type"] == "v_prediction":

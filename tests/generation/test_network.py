@@ -1,0 +1,89 @@
+"""The aids of small networks: places that tell cells apart, text that reaches every layer, and neither unasked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from generation import load_model
+from generation.cards import write_card
+from generation.models import full_size
+from generation.pipelines.conditioning import TextStates
+from generation.pipelines.network import PLACE_CHANNELS, place_channels, pooled, predict
+from generation.pipelines.tango import TangoPipeline
+from generation.training.denoising_parts import build_unet
+from generation.training.denoising_settings import UNetSettings
+from tests.generation.toy_diffusion import LONG, SHORT, TOYS, WIDTH, toy_card, toy_unet
+
+AIDED = UNetSettings(
+    block_out_channels=(8, 16),
+    layers_per_block=1,
+    attention=(False, True),
+    heads=2,
+    norm_num_groups=4,
+    place_wavelengths=3,
+    pooled_text=True,
+)
+
+
+def aided() -> TangoPipeline:
+    """The toy TANGO with a network that has both aids."""
+    pipeline = TOYS["tango"]()
+    assert isinstance(pipeline, TangoPipeline)
+    torch.manual_seed(5)
+    network = build_unet(full_size.TANGO_UNET, AIDED, 4, (16, 16), WIDTH)
+    pipeline.register_modules(unet=network.eval())
+    return pipeline
+
+
+def test_no_two_cells_have_the_same_place() -> None:
+    waves = place_channels(32, 48, 5)
+    assert waves.shape == (1, 5 * PLACE_CHANNELS, 32, 48) and waves.abs().max() <= 1
+    cells = waves[0].flatten(1).T
+    nearest = torch.cdist(cells, cells) + 10 * torch.eye(len(cells))
+    assert nearest.min() > 0.5
+    assert torch.equal(place_channels(32, 96, 5)[..., :48], waves), "a longer picture begins as a short one"
+
+
+def test_padding_is_no_part_of_the_pooled_text() -> None:
+    states = torch.randn(1, 3, 8)
+    alone = pooled(TextStates(states, torch.ones(1, 3)))
+    padded = torch.cat([states, torch.full((1, 2, 8), 9.0)], dim=1)
+    assert torch.allclose(pooled(TextStates(padded, torch.tensor([[1, 1, 1, 0, 0]]))), alone)
+    assert not torch.allclose(pooled(TextStates(padded, None)), alone)
+
+
+def test_a_published_network_is_asked_as_it_always_was() -> None:
+    unet, noisy, time = toy_unet(2), torch.randn(2, 2, 8, 8), torch.tensor(7)
+    text = TextStates(torch.randn(2, 3, WIDTH), torch.tensor([[1, 1, 1], [1, 0, 0]]))
+    with torch.no_grad():
+        usual = unet(noisy, time, text.states, encoder_attention_mask=text.mask).sample
+        assert torch.equal(predict(unet, noisy, time, text), usual)
+
+
+def test_both_aids_reach_the_answer() -> None:
+    pipeline, time = aided(), torch.tensor(7)
+    text, other = pipeline.encode_texts([SHORT]), pipeline.encode_texts([LONG])
+    noisy = torch.randn(1, 4, 8, 8)
+    with torch.no_grad():
+        answer = predict(pipeline.unet, noisy, time, text)
+        assert answer.shape == noisy.shape
+        # Cells away from the borders would answer a moved sample alike, did they not know where they lie.
+        moved = predict(pipeline.unet, noisy.roll(2, dims=2), time, text).roll(-2, dims=2)
+        assert not torch.allclose(moved[..., 3:5, 3:5], answer[..., 3:5, 3:5], atol=1e-4)
+        attended = TextStates(text.states, text.mask)
+        assert torch.equal(predict(pipeline.unet, noisy, time, attended), answer)
+        assert not torch.allclose(predict(pipeline.unet, noisy, time, other), answer, atol=1e-5)
+
+
+def test_an_aided_model_is_saved_loaded_and_knows_no_batch(tmp_path: Path) -> None:
+    pipeline = aided()
+    pipeline.save_pretrained(tmp_path)
+    write_card(tmp_path, toy_card("tango", pipeline))
+    model = load_model(tmp_path)
+    both = model.generate([SHORT, LONG], [3, 4])
+    alone = model.generate([SHORT], [3])[0]
+    assert np.abs(both[0].samples - alone.samples).max() < 1e-4
+    assert np.abs(both[0].samples - pipeline([SHORT], [3], 3, 2.0).waves[0]).max() < 1e-4
