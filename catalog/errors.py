@@ -41,3 +41,7 @@ class NoveltyError(CatalogError):
 
 class GateFitError(CatalogError):
     """Gate thresholds cannot be fitted to what reviewers said so far."""
+
+
+class ListeningError(CatalogError):
+    """A listening test cannot be made, given or summed up."""

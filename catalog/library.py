@@ -31,6 +31,7 @@ from catalog import (
 )
 from catalog.errors import LibraryError
 from catalog.gate_fit import GatedSound
+from catalog.listening.book import ListeningBook
 from catalog.records import (
     BatchRecord,
     EmbeddingState,
@@ -59,8 +60,7 @@ CATALOG_NAME = "catalog.sqlite"
 class Library:
     """One open library; use it as a context manager, or close it.
 
-    Every method raises LibraryError, one line, when the catalogue or the disk refuses; then nothing of that
-    call is kept.
+    Every method raises LibraryError, one line, when catalogue or disk refuse; then nothing of that call is kept.
     """
 
     def __init__(self, path: Path, store: Store) -> None:
@@ -126,8 +126,7 @@ class Library:
     def start_night(self, name: str, config: dict[str, Any]) -> int:
         """Resume the unfinished night of this config, or begin a new one; its id.
 
-        `config` (JSON-safe) must hold all that decides the plan, the models' fingerprints included: a night
-        whose weights have changed is another night.
+        `config` (JSON-safe) must hold all that decides the plan, fingerprints too: other weights, another night.
         """
         self.lock()
         return nights.start(self._store, name, config)
@@ -286,8 +285,7 @@ class Library:
     def missing_embeddings(self, embedder_id: str) -> list[SampleRecord]:
         """Accepted sounds without a vector of this embedder, by id."""
         with self._store.read() as connection:
-            ids = vectors.missing(connection, embedder_id)
-            return samples.find(connection, SampleFilter(ids=tuple(ids)))
+            return samples.find(connection, SampleFilter(ids=tuple(vectors.missing(connection, embedder_id))))
 
     def add_embeddings(self, embedder_id: str, ids: Sequence[int], values: np.ndarray) -> None:
         """Keep vectors float32 [n, d] of the sounds `ids` [n]; older ones of this embedder are replaced.
@@ -354,6 +352,11 @@ class Library:
         """Undo the verdict in force; the one before it is in force again and returned (None: none is)."""
         return reviews.undo(self._store, sample_id)
 
+    @property
+    def listening(self) -> ListeningBook:
+        """The listening tests made of this library, who listened and what they answered."""
+        return ListeningBook(self._store, self.path)
+
     # Packs
 
     def add_pack(self, name: str, sha256: str, items: Sequence[PackItem]) -> int:
@@ -385,10 +388,7 @@ class Library:
                 self._lock.release()
 
     def rebuild_index(self) -> int:
-        """Make again from rows what can be: the full text, and the vector index of every embedder.
-
-        Returns the number of sounds whose words were indexed.
-        """
+        """Make full text and vector indexes again from rows; how many sounds' words were indexed."""
         from catalog.index import VectorIndex, index_path
 
         indexed = fulltext.rebuild(self._store)

@@ -300,6 +300,57 @@ pack_item = Table(
     Column("sha256", String, nullable=False),
 )
 
+listening_test = Table(
+    "listening_test",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("seed", BigInteger, nullable=False),
+    Column("lufs", Float, nullable=False),  # of every copy
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
+listening_sound = Table(
+    "listening_sound",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("test_id", ForeignKey("listening_test.id"), nullable=False),
+    Column("token", String, nullable=False, unique=True),  # the only name a listener meets
+    Column("sample_id", ForeignKey("sample.id")),  # None for a real note
+    Column("model", String),  # None for a real note
+    Column("family", String),
+    Column("prompt", Text, nullable=False),
+    Column("origin", String, nullable=False),  # key of the job, or name of the real note
+    Column("sha256", String, nullable=False),  # of the copy that is heard
+    UniqueConstraint("test_id", "origin"),
+    CheckConstraint("(sample_id IS NULL) = (model IS NULL)", name="model_of_sample"),
+)
+
+listener = Table(
+    "listener",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("test_id", ForeignKey("listening_test.id"), nullable=False),
+    Column("code", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("rehearsal", Boolean, nullable=False),  # a test of the test: its answers are never counted
+    Column("started_at", UtcDateTime, nullable=False),
+    UniqueConstraint("test_id", "name", "rehearsal"),
+)
+
+listening_answer = Table(
+    "listening_answer",
+    metadata,
+    Column("listener_id", ForeignKey("listener.id"), primary_key=True),
+    Column("sound_id", ForeignKey("listening_sound.id"), primary_key=True),
+    Column("cag", Integer, nullable=False),  # quality of the sound, 0..100
+    Column("rel", Integer, nullable=False),  # relevance to the prompt, 0..100
+    Column("plays", Integer, nullable=False),  # times it was heard to its end
+    Column("at", UtcDateTime, nullable=False),
+    CheckConstraint("cag BETWEEN 0 AND 100 AND rel BETWEEN 0 AND 100", name="scale"),
+    CheckConstraint("plays >= 1", name="heard"),
+)
+
 Index(None, job.c.model_id, job.c.family)
 Index(None, batch.c.status)
 Index(None, review.c.sample_id)

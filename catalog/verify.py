@@ -13,10 +13,11 @@ from sqlalchemy import Connection, select, update
 
 from catalog import fulltext
 from catalog.errors import LibraryError
+from catalog.listening.book import copy_file
 from catalog.records import ACCEPTED, REJECTED, Problem, Swept
 from catalog.results import AUDIO, REJECTS
 from catalog.store import Store, chunks, utc_now
-from catalog.tables import batch, job, sample
+from catalog.tables import batch, job, listening_sound, listening_test, sample
 from catalog.writer_lock import in_use
 from generation.audio import TEMPORARY_SUFFIX, AudioError, file_sha256
 
@@ -40,6 +41,11 @@ def verify(store: Store, root: Path, progress: Callable[[int, int], None] | None
             .join(job, job.c.id == sample.c.job_id)
             .order_by(sample.c.id)
         ).all()
+        copies = connection.execute(
+            select(listening_test.c.name, listening_sound.c.token, listening_sound.c.sha256)
+            .join(listening_test, listening_test.c.id == listening_sound.c.test_id)
+            .order_by(listening_sound.c.id)
+        ).all()
         problems += _rows_without_result(connection)
         if not store.read_only and not fulltext.index_is_whole(connection):
             sentence = "the full-text index differs from the rows; run nightcrate rebuild"
@@ -51,6 +57,8 @@ def verify(store: Store, root: Path, progress: Callable[[int, int], None] | None
             problems.append(problem)
         if progress is not None:
             progress(done, len(rows))
+    heard = (_check_file(root, copy_file(name, token), sha256, ACCEPTED, token) for name, token, sha256 in copies)
+    problems += [problem for problem in heard if problem is not None]
     owned = {row.file for row in rows}
     problems += _strays(files, owned, in_flight)
     problems += [Problem("temporary_file", name, _SWEEP_IT) for name in _stale_temporaries(root)]

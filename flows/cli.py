@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from catalog.errors import CatalogError
-from flows.commands import corpus, curation, gate, league, models, nights, novelty, sounds, training, upkeep
+from flows.commands import corpus, curation, gate, league, listen, models, nights, novelty, sounds, training, upkeep
 from flows.settings import share_cores
 from generation.errors import GenerationError
 
@@ -39,6 +39,7 @@ for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(gate.app, name="gate")
+app.add_typer(listen.app, name="listen")
 app.add_typer(models.app, name="models")
 
 

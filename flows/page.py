@@ -34,7 +34,8 @@ p, li, td, th { font-variant-numeric: tabular-nums; } .quiet { color: var(--quie
 figure { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: 6px;
          margin: 0; padding: .7rem; }
 figure svg { color: #2a8f7b; display: block; height: 48px; width: 100%; } .rejected svg { color: #b4513c; }
-audio { display: block; height: 2rem; margin-top: .4rem; width: 100%; }
+audio { display: block; height: 2rem; margin: .4rem 0; width: 100%; }
+figcaption, li, code { overflow-wrap: anywhere; } summary { cursor: pointer; }
 table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: left; }
 td.n, th.n { text-align: right; } code { user-select: all; }
 """
@@ -116,14 +117,19 @@ def _tables(morning: Morning) -> Iterable[str]:
     if night.rejection_reasons:
         yield _table("Why sounds were rejected", ("reason", "sounds"), _rows(night.rejection_reasons))
     if morning.scores:
-        lines = "".join(f"<li>{escape(score_line(score))}</li>" for score in morning.scores)
-        yield f"<h2>Scores of the models, over the whole library</h2><ul>{lines}</ul>"
+        yield "<h2>Scores of the models, over the whole library</h2>" + _scores(morning, "model")
+        yield f"<details><summary>by family and quality</summary>{_scores(morning, 'model_family')}</details>"
     if morning.unscored:
         yield f"<h2>Scores</h2><p>None: {escape(morning.unscored)}</p>"
     cells = [(cell_name(cell), cell.accepted, cell.rejected, cell.failed) for cell in night.cells]
     yield _table("Cells", ("cell", "accepted", "rejected", "failed"), cells)
     seconds = {stage: f"{spent:.1f}" for stage, spent in night.stage_seconds.items()}
     yield _table("Seconds a stage", ("stage", "seconds"), _rows(seconds))
+
+
+def _scores(morning: Morning, scope: str) -> str:
+    lines = "".join(f"<li>{escape(score_line(score))}</li>" for score in morning.scores if score.scope == scope)
+    return f"<ul>{lines}</ul>"
 
 
 def _figure(morning: Morning, sample: SampleRecord) -> str:
@@ -138,12 +144,16 @@ def _figure(morning: Morning, sample: SampleRecord) -> str:
     if sample.nearest_note is not None and sample.likeness is not None:
         kin = "copy of" if sample.is_copy else "nearest training note"
         facts.append(f"{kin} {sample.nearest_note}, likeness {sample.likeness:.2f}")
-    if sample.sources:
-        facts.append(f"built from {', '.join(sample.sources)}")
+    built = ""
+    if len(sample.sources) == 1:
+        facts.append(f"built from {sample.sources[0]}")
+    elif sample.sources:
+        listed = escape(", ".join(sample.sources))
+        built = f'<details class="quiet"><summary>built from {len(sample.sources)} notes</summary>{listed}</details>'
     told = "".join(f"<br>{escape(str(reason['sentence']))}" for reason in sample.reasons)
     return (
         f"<figure>{_picture(morning, sample)}<figcaption>{escape(sample.prompt)}<br>"
-        f'<span class="quiet">{escape(" · ".join(facts))}</span>{told}</figcaption></figure>'
+        f'<span class="quiet">{escape(" · ".join(facts))}</span>{told}{built}</figcaption></figure>'
     )
 
 

@@ -1,7 +1,7 @@
 """What every test shares: closed sockets, one thread, toy folders, and the outside things a test may ask for.
 
-Three things live outside the repository and are asked for by fixture: real one-shots (NIGHTCRATE_ONESHOTS), a
-SoundFont (NIGHTCRATE_SOUNDFONT or Debian's place) and FluidSynth. A test without them is skipped; with
+Four things live outside the repository and are asked for by fixture: real one-shots (NIGHTCRATE_ONESHOTS), a
+SoundFont (NIGHTCRATE_SOUNDFONT or Debian's place), FluidSynth, and Chromium. A test without them is skipped; with
 NIGHTCRATE_STRICT=1, as in continuous integration, every skip but that for a missing GPU is a failure.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import ipaddress
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -158,6 +159,16 @@ def soundfont(fluidsynth: None) -> Path:
 def second_soundfont(fluidsynth: None) -> Path:
     """Give another SoundFont, for what must not depend on one (148 MB, MIT)."""
     return _present(_DEBIAN_SECOND_SOUNDFONT, "fluid-soundfont-gm")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> tuple[Path, Path]:
+    """Give Debian's Chromium and its driver, for pages as people see them."""
+    found = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in found:
+        pytest.skip("no Chromium with its driver here: apt-get install chromium chromium-driver")
+    browser, driver = (Path(str(path)) for path in found)
+    return browser, driver
 
 
 # -------------------- a fresh library

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from catalog.library import CATALOG_NAME, Library
+from catalog.listening.records import Candidate, ChosenSound
 from catalog.migrations import REVISIONS
 from catalog.records import Kinship, ScoreRecord
-from tests.catalog.toy_library import accepted, make, rejected, toy_job
+from tests.catalog.toy_library import accepted, make, rejected, toy_clip, toy_job
 
 
 def main() -> None:
@@ -31,6 +32,10 @@ def main() -> None:
             library.add_embeddings("toy@1", ids, np.eye(2, dtype=np.float32))
             library.add_scores([ScoreRecord("model", "toy", "FAD", 1.5, None, "toy@1", "held-out", 2)])
             library.add_kinships("toy notes@1", {ids[0]: Kinship("bass_acoustic_000-033-100", 0.5, None, None, False)})
+            heard = Candidate(jobs[0].key, ids[0], "toy", "bass", jobs[0].prompt)
+            test = library.listening.add("toy", 1, [ChosenSound(heard, toy_clip(jobs[0].key))])
+            who = library.listening.start(test, "ana", rehearsal=False)
+            library.listening.keep(test, who, test.sounds[0].token, cag=70, rel=80, plays=2)
             library.stop_cell(night, "toy", "reed", "19 of 20 were silent")
             library.add_stage_time(night, "generate", 1.5)
             library.end_night(night, "finished")

@@ -1,0 +1,1 @@
+"""The listening test as people meet it: the making of a set, the page and its server, the report."""
