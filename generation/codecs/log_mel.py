@@ -75,6 +75,10 @@ class LogMelCodec(SchedulerMixin, ConfigMixin):
         """Rows and columns of the initial phase that `decode` asks for."""
         return self.config["n_fft"] // 2 + 1, self.config["n_frames"] + 1
 
+    def band_hz(self) -> Tensor:
+        """Centre of each column of a picture, from the first one: float64 [n_mels]."""
+        return self.bands.centres_hz()
+
     def prepare(self, waves: Tensor) -> Tensor:
         """Level and length as TANGO was trained: [batch, samples] -> float32 [batch, n_samples] with peak 0.5.
 

@@ -50,6 +50,11 @@ class MelBands:
                 f"{self.low_hz} to {self.high_hz} Hz, n_fft {self.n_fft} at {self.sample_rate_hz} Hz"
             )
 
+    def centres_hz(self) -> Tensor:
+        """Where each band has its peak, lowest first: float64 [n_bands]."""
+        edges = librosa.mel_frequencies(self.n_bands + 2, fmin=self.low_hz, fmax=self.high_hz, htk=self.htk)
+        return torch.from_numpy(edges[1:-1])
+
     def project(self, spectrum: Tensor) -> Tensor:
         """Sum the bins into bands: [batch, n_fft / 2 + 1, columns] -> float64 [batch, n_bands, columns].
 

@@ -76,6 +76,10 @@ class MelImageCodec(SchedulerMixin, ConfigMixin):
         """Rows and columns of the initial phase that `decode` asks for."""
         return self.config["n_fft"] // 2 + 1, self.config["n_frames"]
 
+    def band_hz(self) -> Tensor:
+        """Centre of each row of a picture, from the first one: float64 [n_mels]."""
+        return self.bands.centres_hz()
+
     def decibels(self, waves: Tensor) -> Tensor:
         """float32 [batch, samples] -> dB re the loudest point, float64 [batch, n_mels, n_frames] in [-top_db, 0].
 

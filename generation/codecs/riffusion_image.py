@@ -73,6 +73,10 @@ class RiffusionImageCodec(SchedulerMixin, ConfigMixin):
         """Rows and columns of the initial phase that `decode` asks for."""
         return self.config["n_fft"] // 2 + 1, self.config["n_frames"]
 
+    def band_hz(self) -> Tensor:
+        """Centre of each row of a picture, from the first one, the highest: float64 [n_mels]."""
+        return self.bands.centres_hz().flip(0)
+
     def darkness(self, waves: Tensor) -> Tensor:
         """float32 [batch, samples] -> float64 [batch, n_mels, n_frames] in [0, 1], lowest band first.
 

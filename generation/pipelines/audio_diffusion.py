@@ -82,8 +82,8 @@ class AudioDiffusionTextPipeline(TextToSoundPipeline):
     def encode_texts(self, texts: Sequence[str]) -> TextStates:
         """Encode texts by T5, padded to the longest and masked; token numbers are padded to their own length."""
         if isinstance(self.text_encoder, TokenNumbers):
-            return encode_fixed(self.tokenizer, self.text_encoder, texts)
-        return encode_masked(self.tokenizer, self.text_encoder, texts, MAX_TOKENS)
+            return self.with_combs(encode_fixed(self.tokenizer, self.text_encoder, texts), texts)
+        return self.with_combs(encode_masked(self.tokenizer, self.text_encoder, texts, MAX_TOKENS), texts)
 
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
         """Channels, mel rows and time columns of what the network draws."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -24,18 +25,37 @@ class TextStates:
 
     states: float [batch, tokens, width].
     mask: int64 [batch, tokens], 1 for words and 0 for padding; None where every position counts.
+    comb: where partials of the note lie that a text names, float [batch, channels, rows or 1, columns or 1]; None for
+        networks that take none (generation.pipelines.network).
     """
 
     states: Tensor
     mask: Tensor | None
+    comb: Tensor | None = None
+
+    def rows(self, chosen: slice, repeated: int | None = None) -> TextStates:
+        """Some of the texts; of a single one, as many as `repeated`."""
+
+        def take(part: Tensor | None) -> Tensor | None:
+            if part is None or repeated is None:
+                return None if part is None else part[chosen]
+            return part[chosen].expand(repeated, *[-1] * (part.dim() - 1))
+
+        return TextStates(cast(Tensor, take(self.states)), take(self.mask), take(self.comb))
 
     def split_last(self) -> tuple[TextStates, TextStates]:
         """Take the last text away and repeat it beside each of the others: (others, last), equally many rows."""
-        others = len(self.states) - 1
-        states, last = self.states[:-1], self.states[-1:].expand(others, -1, -1)
-        if self.mask is None:
-            return TextStates(states, None), TextStates(last, None)
-        return TextStates(states, self.mask[:-1]), TextStates(last, self.mask[-1:].expand(others, -1))
+        return self.rows(slice(None, -1)), self.rows(slice(-1, None), len(self.states) - 1)
+
+    def beside(self, other: TextStates) -> TextStates:
+        """These texts and then the others, in one batch; both padded alike."""
+
+        def join(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+            return None if first is None or second is None else torch.cat([first, second])
+
+        return TextStates(
+            torch.cat([self.states, other.states]), join(self.mask, other.mask), join(self.comb, other.comb)
+        )
 
 
 def encode_masked(

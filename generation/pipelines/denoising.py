@@ -104,9 +104,7 @@ def guided(
     """
     if guidance_scale == 1.0:
         return predict(unet, noisy, time, text)
-    states = torch.cat([empty.states, text.states])
-    mask = None if text.mask is None or empty.mask is None else torch.cat([empty.mask, text.mask])
-    both = predict(unet, torch.cat([noisy, noisy]), time, TextStates(states, mask))
+    both = predict(unet, torch.cat([noisy, noisy]), time, empty.beside(text))
     without, with_text = both.chunk(2)
     return without + guidance_scale * (with_text - without)
 

@@ -76,7 +76,7 @@ class RiffusionAudioPipeline(TextToSoundPipeline):
 
     def encode_texts(self, texts: Sequence[str]) -> TextStates:
         """Encode texts by CLIP, all its positions (77 as published), without a mask."""
-        return encode_fixed(self.tokenizer, self.text_encoder, texts)
+        return self.with_combs(encode_fixed(self.tokenizer, self.text_encoder, texts), texts)
 
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
         """Channels, mel rows and time columns of the latents."""

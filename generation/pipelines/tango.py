@@ -40,6 +40,8 @@ class TangoPipeline(TextToSoundPipeline):
 
     _optional_components = ["vocoder"]
 
+    frequency_side = 3
+
     codec: LogMelCodec
     vae: AutoencoderKL
     vocoder: SpeechT5HifiGan | None
@@ -103,7 +105,7 @@ class TangoPipeline(TextToSoundPipeline):
 
     def encode_texts(self, texts: Sequence[str]) -> TextStates:
         """Encode texts by FLAN-T5, padded to the longest and masked."""
-        return encode_masked(self.tokenizer, self.text_encoder, texts, MAX_TOKENS)
+        return self.with_combs(encode_masked(self.tokenizer, self.text_encoder, texts, MAX_TOKENS), texts)
 
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
         """Channels, time rows and mel columns of the latents; unet.config.sample_size says something else."""

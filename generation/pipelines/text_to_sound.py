@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from transformers import PreTrainedTokenizerBase
 from generation.errors import GenerationError
 from generation.pipelines.conditioning import TextStates
 from generation.pipelines.denoising import build_sampler, denoise, seeded_noise
+from generation.pipelines.network import is_aided, note_combs
+from generation.prompts.vocabulary import understand
 
 
 @dataclass
@@ -41,6 +43,8 @@ class TextToSoundPipeline(DiffusionPipeline):
     unet: UNet2DConditionModel
     scheduler: SchedulerMixin
     codec: Any
+    frequency_side = 2
+    """The dimension of a sample along which its bands lie: rows, or 3 for columns."""
 
     @torch.no_grad()
     def __call__(
@@ -134,6 +138,16 @@ class TextToSoundPipeline(DiffusionPipeline):
     def encode_texts(self, texts: Sequence[str]) -> TextStates:
         """Encode texts as this technique's network was trained to read them; training uses it too."""
         raise NotImplementedError
+
+    def with_combs(self, read: TextStates, texts: Sequence[str]) -> TextStates:
+        """Add where the partials of the notes lie that the texts name, for a network that takes it."""
+        if not is_aided(self.unet):
+            return read
+        vae = getattr(self, "vae", None)
+        notes = [understand(text).note for text in texts]
+        combs = note_combs(self.codec.band_hz(), notes, 1 if vae is None else vae_reduction(vae))
+        combs = combs.to(read.states.device).unsqueeze(5 - self.frequency_side)
+        return replace(read, comb=combs)
 
     def latent_shape(self, n_frames: int) -> tuple[int, int, int]:
         """Channels, rows and columns of the latents of a picture of `n_frames` frames."""

@@ -20,7 +20,7 @@ from generation.cards import LicenceLink, read_card
 from generation.errors import TrainingError
 from generation.hub import open_source
 from generation.models.token_numbers import TokenNumbers
-from generation.pipelines.network import PLACE_CHANNELS
+from generation.pipelines.network import aids_config
 from generation.registry import model_folder
 from generation.shipped import config_names
 from generation.strict_yaml import StrictModel
@@ -114,7 +114,12 @@ def resized(codec: Any, picture: PictureSettings, where: str) -> Any:
 
 
 def build_unet(
-    published: Mapping[str, Any], settings: UNetSettings, channels: int, size: tuple[int, int], text_width: int
+    published: Mapping[str, Any],
+    settings: UNetSettings,
+    channels: int,
+    size: tuple[int, int],
+    text_width: int,
+    reduction: int,
 ) -> UNet2DConditionModel:
     """Make an untrained network: the published one, changed where the settings say so.
 
@@ -124,24 +129,21 @@ def build_unet(
         channels: of the samples.
         size: rows and columns of the samples.
         text_width: numbers of a text state.
+        reduction: pixels of a picture in one cell of a sample, on each side.
 
     Raises:
         TrainingError: diffusers knows no such network.
     """
     config = {
         **published,
-        "in_channels": channels + PLACE_CHANNELS * settings.place_wavelengths,
+        "in_channels": channels,
         "out_channels": channels,
         "sample_size": size,
         "cross_attention_dim": text_width,
     }
-    changes = settings.model_dump(exclude_none=True, exclude={"place_wavelengths", "pooled_text"})
-    if settings.pooled_text:
-        config |= {
-            "class_embed_type": "projection",
-            "projection_class_embeddings_input_dim": text_width,
-            "resnet_time_scale_shift": "scale_shift",
-        }
+    changes = settings.model_dump(exclude_none=True, exclude={"aids"})
+    if settings.aids:
+        config |= aids_config(channels, reduction, text_width)
     attention = changes.pop("attention", None)
     # diffusers reads this name as the number of heads.
     config |= {"attention_head_dim" if name == "heads" else name: value for name, value in changes.items()}

@@ -49,7 +49,8 @@ class UNetSettings(StrictModel):
     block_out_channels: width of each level, the first at full resolution, each other at half the one before.
     layers_per_block: residual blocks of a level. attention: which levels attend to the text, all but the last where
     it is null. heads: of the attention, one number or one for each level. norm_num_groups: of the group norms; it
-    divides every width. place_wavelengths, pooled_text: aids for small networks, see generation.pipelines.network.
+    divides every width. aids: what helps a small network, see
+    generation.pipelines.network.
     """
 
     block_out_channels: tuple[int, ...] | None = Field(default=None, min_length=1)
@@ -57,8 +58,7 @@ class UNetSettings(StrictModel):
     attention: tuple[bool, ...] | None = None
     heads: int | tuple[int, ...] | None = None
     norm_num_groups: int | None = Field(default=None, gt=0)
-    place_wavelengths: int = Field(default=0, ge=0, le=8)
-    pooled_text: bool = False
+    aids: bool = False
 
     @model_validator(mode="after")
     def _levels_agree(self) -> UNetSettings:

@@ -195,7 +195,7 @@ def test_token_numbers_condition_and_come_back(corpus: Path, parts: Path, tmp_pa
 @pytest.mark.parametrize(("width", "parameters"), [(768, 142_229_121), (100, 135_559_809)])
 def test_unchanged_settings_are_the_published_network(width: int, parameters: int) -> None:
     with torch.device("meta"):
-        unet = build_unet(full_size.AUDIO_DIFFUSION_UNET, UNetSettings(), 1, (64, 64), width)
+        unet = build_unet(full_size.AUDIO_DIFFUSION_UNET, UNetSettings(), 1, (64, 64), width, 1)
     assert sum(weight.numel() for weight in unet.parameters()) == parameters
 
 
@@ -204,7 +204,7 @@ def test_starters_fit_into_the_wheel(name: str) -> None:
     module, published, channels = STARTERS[name]
     settings = load_yaml(config_path("train", name), module.Settings)
     with torch.device("meta"):
-        unet = build_unet(published, settings.unet, channels, (32, 32), 128)
+        unet = build_unet(published, settings.unet, channels, (32, 32), 128, 4)
     assert 1e6 < sum(weight.numel() for weight in unet.parameters()) < 2e6
 
 

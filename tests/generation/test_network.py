@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from generation import load_model
 from generation.cards import write_card
+from generation.codecs.log_mel import LogMelCodec
 from generation.models import full_size
 from generation.pipelines.conditioning import TextStates
-from generation.pipelines.network import PLACE_CHANNELS, place_channels, pooled, predict
+from generation.pipelines.network import PLACE_CHANNELS, note_combs, place_channels, pooled, predict
 from generation.pipelines.tango import TangoPipeline
+from generation.pipelines.text_to_sound import vae_reduction
 from generation.training.denoising_parts import build_unet
 from generation.training.denoising_settings import UNetSettings
+from tests.generation.tones import hz
 from tests.generation.toy_diffusion import LONG, SHORT, TOYS, WIDTH, toy_card, toy_unet
 
 AIDED = UNetSettings(
@@ -23,8 +28,7 @@ AIDED = UNetSettings(
     attention=(False, True),
     heads=2,
     norm_num_groups=4,
-    place_wavelengths=3,
-    pooled_text=True,
+    aids=True,
 )
 
 
@@ -33,18 +37,51 @@ def aided() -> TangoPipeline:
     pipeline = TOYS["tango"]()
     assert isinstance(pipeline, TangoPipeline)
     torch.manual_seed(5)
-    network = build_unet(full_size.TANGO_UNET, AIDED, 4, (16, 16), WIDTH)
+    network = build_unet(full_size.TANGO_UNET, AIDED, 4, (16, 8), WIDTH, vae_reduction(pipeline.vae))
     pipeline.register_modules(unet=network.eval())
     return pipeline
 
 
 def test_no_two_cells_have_the_same_place() -> None:
-    waves = place_channels(32, 48, 5)
-    assert waves.shape == (1, 5 * PLACE_CHANNELS, 32, 48) and waves.abs().max() <= 1
+    waves = place_channels(32, 48)
+    assert waves.shape == (1, PLACE_CHANNELS, 32, 48) and waves.abs().max() <= 1
     cells = waves[0].flatten(1).T
     nearest = torch.cdist(cells, cells) + 10 * torch.eye(len(cells))
     assert nearest.min() > 0.5
-    assert torch.equal(place_channels(32, 96, 5)[..., :48], waves), "a longer picture begins as a short one"
+    assert torch.equal(place_channels(32, 96)[..., :48], waves), "a longer picture begins as a short one"
+
+
+@pytest.mark.parametrize("note", [33, 57, 84])
+def test_a_comb_is_1_and_0_at_the_partials_of_its_note(note: int) -> None:
+    fundamental_hz = hz(note)
+    band_hz = torch.linspace(0.05, 8, 1600, dtype=torch.float64) * fundamental_hz
+    comb = note_combs(band_hz, [note, None], 4)
+    assert comb.shape == (2, 8, 400) and not comb[1].any()
+    cosine, sine = comb[0].unflatten(0, (2, 4)).transpose(1, 2).flatten(1)
+    turns = band_hz / fundamental_hz
+    for partial in range(1, 8):
+        place = int((turns - partial).abs().argmin())
+        assert cosine[place] == pytest.approx(1, abs=0.01) and sine[place] == pytest.approx(0, abs=0.02)
+        between = int((turns - partial - 0.5).abs().argmin())
+        assert cosine[between] == pytest.approx(-1, abs=0.01)
+
+
+def test_where_bands_are_wider_than_partials_lie_apart_a_comb_tells_nothing() -> None:
+    band_hz = LogMelCodec(n_mels=128).band_hz()
+    comb = note_combs(band_hz, [33], 1)[0]
+    assert comb[:, :10].abs().max() > 0.5 and comb[:, -10:].abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("technique", TOYS)
+def test_bands_come_in_the_order_of_the_picture(technique: str) -> None:
+    pipeline = TOYS[technique]()
+    codec, tone_hz = pipeline.codec, 1500.0
+    wave = torch.sin(2 * torch.pi * tone_hz / 16_000 * torch.arange(codec.n_samples))[None]
+    # Riffusion's pictures are dark where sound is.
+    picture = (-1 if technique == "riffusion" else 1) * codec.encode(wave)[0, 0]
+    level = picture.mean(dim=3 - pipeline.frequency_side)
+    loudest_hz = float(codec.band_hz()[int(level.argmax())])
+    assert loudest_hz == pytest.approx(tone_hz, rel=0.3)
 
 
 def test_padding_is_no_part_of_the_pooled_text() -> None:
@@ -63,18 +100,18 @@ def test_a_published_network_is_asked_as_it_always_was() -> None:
         assert torch.equal(predict(unet, noisy, time, text), usual)
 
 
-def test_both_aids_reach_the_answer() -> None:
+def test_every_aid_reaches_the_answer() -> None:
     pipeline, time = aided(), torch.tensor(7)
     text, other = pipeline.encode_texts([SHORT]), pipeline.encode_texts([LONG])
-    noisy = torch.randn(1, 4, 8, 8)
+    noisy = torch.randn(1, 4, 16, 8)
     with torch.no_grad():
         answer = predict(pipeline.unet, noisy, time, text)
         assert answer.shape == noisy.shape
         # Cells away from the borders would answer a moved sample alike, did they not know where they lie.
         moved = predict(pipeline.unet, noisy.roll(2, dims=2), time, text).roll(-2, dims=2)
         assert not torch.allclose(moved[..., 3:5, 3:5], answer[..., 3:5, 3:5], atol=1e-4)
-        attended = TextStates(text.states, text.mask)
-        assert torch.equal(predict(pipeline.unet, noisy, time, attended), answer)
+        with_note = replace(text, comb=pipeline.encode_texts(["bass, C4"]).comb)
+        assert not torch.allclose(predict(pipeline.unet, noisy, time, with_note), answer, atol=1e-5)
         assert not torch.allclose(predict(pipeline.unet, noisy, time, other), answer, atol=1e-5)
 
 

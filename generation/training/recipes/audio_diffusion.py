@@ -55,7 +55,7 @@ def build(corpus_folder: Path, settings: Settings, device: str) -> DenoisingTask
         published, noise = full_size.AUDIO_LATENT_DIFFUSION_UNET, full_size.AUDIO_LATENT_DIFFUSION_NOISE
         channels, reduction = vae.config["latent_channels"], vae_reduction(vae)
     size = codec.config["n_mels"] // reduction, codec.config["n_frames"] // reduction
-    unet = build_unet(published, settings.unet, channels, size, text_width(encoder))
+    unet = build_unet(published, settings.unet, channels, size, text_width(encoder), reduction)
     scheduler = DDPMScheduler(**{**noise, **settings.noise.changes()})
     pipeline = AudioDiffusionTextPipeline(encoder, tokenizer, unet, scheduler, codec, vae)
     technique = "audio-diffusion" if vae is None else "audio-latent-diffusion"

@@ -69,6 +69,6 @@ def _from_scratch(settings: Settings) -> RiffusionAudioPipeline:
     reduction = vae_reduction(vae)
     size = codec.config["n_mels"] // reduction, codec.config["n_frames"] // reduction
     channels = vae.config["latent_channels"]
-    unet = build_unet(full_size.RIFFUSION_UNET, settings.unet, channels, size, text_width(encoder))
+    unet = build_unet(full_size.RIFFUSION_UNET, settings.unet, channels, size, text_width(encoder), reduction)
     scheduler = DDPMScheduler(**{**full_size.RIFFUSION_NOISE, **settings.noise.changes()})
     return RiffusionAudioPipeline(encoder, tokenizer, unet, vae, scheduler, codec)

@@ -80,6 +80,6 @@ def _from_scratch(settings: Settings) -> TangoPipeline:
     reduction = vae_reduction(vae)
     size = codec.config["n_frames"] // reduction, codec.config["n_mels"] // reduction
     channels = vae.config["latent_channels"]
-    unet = build_unet(full_size.TANGO_UNET, settings.unet, channels, size, text_width(encoder))
+    unet = build_unet(full_size.TANGO_UNET, settings.unet, channels, size, text_width(encoder), reduction)
     scheduler = DDPMScheduler(**{**full_size.TANGO_NOISE, **settings.noise.changes()})
     return TangoPipeline(encoder, tokenizer, unet, vae, vocoder, scheduler, codec)
