@@ -5,13 +5,23 @@ LIBRARY ?= library
 # Python compiles what it imports; compiling all that is installed would cost half a minute more.
 PIP = -m pip install --disable-pip-version-check --no-compile
 
+# The files that hold such tests; to look through all others for them would take half a minute each time.
+SLOW = $(sort $(shell grep -rl --include='test_*.py' 'pytest\.mark\.slow' tests))
+LAION = $(sort $(shell grep -rl --include='test_*.py' 'pytest\.mark\.laion' tests))
+# Tests of whole commands, most of them waiting for processes of their own.
+NIGHTS = $(filter tests/flows/% tests/test_docs.py tests/test_install.py,$(SLOW))
+
+# Tests call make themselves; theirs shall not look for the jobs of this one.
+unexport MAKEFLAGS
+
 .PHONY: help night install test test-slow lint clean
+.PHONY: test-generation test-rest test-slow-nights test-slow-rest test-laion
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make night      install into .venv and make the starter night into ./$(LIBRARY)'
 	@echo 'make install    install into .venv, no more'
-	@echo 'make test       the fast tests (minutes)'
+	@echo 'make test       the fast tests (minutes); make -j2 test takes two cores'
 	@echo 'make test-slow  the night, the kills, the wheel, the laion extra (tens of minutes)'
 	@echo 'make lint       ruff and mypy'
 	@echo 'make clean      remove the environments; libraries stay'
@@ -21,12 +31,24 @@ night: .venv/.installed
 
 install: .venv/.installed
 
-test: .venv/.test-installed
-	.venv/bin/python -m pytest
+# Each kind of test in parts that know nothing of each other: `make -j2 test` runs two at a time.
+test: test-generation test-rest
+test-slow: test-slow-nights test-slow-rest test-laion
 
-test-slow: .venv/.test-installed .venv-laion/.installed
-	.venv/bin/python -m pytest -m slow
-	.venv-laion/bin/python -m pytest -m laion
+test-generation: .venv/.test-installed
+	.venv/bin/python -m pytest tests/generation
+
+test-rest: .venv/.test-installed
+	.venv/bin/python -m pytest tests --ignore=tests/generation
+
+test-slow-nights: .venv/.test-installed
+	.venv/bin/python -m pytest -m slow --durations=10 $(NIGHTS)
+
+test-slow-rest: .venv/.test-installed
+	.venv/bin/python -m pytest -m slow --durations=10 $(filter-out $(NIGHTS),$(SLOW))
+
+test-laion: .venv-laion/.installed
+	.venv-laion/bin/python -m pytest -m laion $(LAION)
 
 lint: .venv/.test-installed
 	.venv/bin/ruff check .

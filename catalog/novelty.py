@@ -56,7 +56,8 @@ class NoveltyBank:
     def id(self) -> str:
         """Name of the corpus and a hash of everything that decides the answers."""
         digest = hashlib.sha256()
-        for part in (self.prints.tobytes(), self.vectors.tobytes(), f"{self.embedder}{self.threshold!r}".encode()):
+        decided = f"{self.embedder}{self.threshold!r}\n" + "\n".join(self.notes)
+        for part in (self.prints.tobytes(), self.vectors.tobytes(), decided.encode()):
             digest.update(part)
         return f"{self.origin.get('name') or 'corpus'}@{digest.hexdigest()[:12]}"
 

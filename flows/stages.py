@@ -6,14 +6,17 @@ import logging
 from collections.abc import Sequence
 
 from catalog.embedders import Embedder
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, LibraryError
 from catalog.index import VectorIndex
 from catalog.library import Library
 from catalog.novelty import NoveltyBank
+from catalog.scores.extractors import Extractor
 from catalog.search import sample_scores
+from flows.judging import gate_of, read_judging
 from flows.novelty import flag_copies
 from flows.progress import progress
 from generation.audio import Clip, read_clip
+from generation.corpus.nsynth import Corpus
 from generation.errors import AudioError
 
 logger = logging.getLogger(__name__)
@@ -74,6 +77,38 @@ def score_models(library: Library, device: str = "cpu", infinity: bool = False) 
         return str(cause)
     library.replace_model_scores(scores, judge.id)
     return None
+
+
+def score_against(
+    library: Library,
+    extractors: Sequence[Extractor],
+    embedder: Embedder,
+    corpus: Corpus,
+    length_s: float,
+    infinity: bool = False,
+) -> None:
+    """Score every model against the real notes of a corpus: by these extractors, and by the library's own vectors.
+
+    Sounds and notes are cut or zero-padded to length_s for the extractors; vectors are of sounds as they are. The
+    notes are finished as the library's newest night finished its sounds. Raises LibraryError for a library without an
+    accepted sound, and ScoreError for notes that are no reference.
+    """
+    from catalog.scores.extractors import ClapExtractor
+    from catalog.scores.league import LeagueSettings, league
+    from flows.real_notes import real_notes
+
+    if not library.count():
+        raise LibraryError(f"{library.path}: holds no accepted sound, so there is nothing to score")
+    settings = LeagueSettings(infinity=infinity)
+    finishing = read_judging(gate_of(library)).finish
+    kept_in = library.path / "index"
+    for extractor in extractors:
+        reference = real_notes(corpus, extractor, finishing, length_s, kept_in)
+        library.replace_model_scores(league(library, extractor, reference, settings), extractor.id)
+    embed_missing(library, embedder)
+    reference = real_notes(corpus, ClapExtractor(embedder), finishing, None, kept_in)
+    scores = league(library, ClapExtractor(embedder), reference, settings, from_vectors=True)
+    library.replace_model_scores(scores, embedder.id)
 
 
 def make_usable(library: Library, embedder: Embedder, banks: Sequence[NoveltyBank]) -> None:

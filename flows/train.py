@@ -18,18 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import CatalogError
+from flows.parents import parents_of
 from flows.settings import device_name, share_cores
-from generation.cards import CARD_FILE
 from generation.corpus.info import read_info
 from generation.errors import ConfigError, GenerationError
-from generation.published_parts import is_hub_id
-from generation.registry import weights_fingerprint
 from generation.shipped import config_path
 from generation.strict_yaml import parse_value, read_yaml, unknown_name, validate
-from generation.training.export import MODEL_FOLDER
 from generation.training.launched import is_first_process, own_device
-from generation.training.licence_links import source_links
-from generation.training.record import RECORD, portable, read_record
+from generation.training.record import portable
 
 if TYPE_CHECKING:
     from generation.training.dry_run import DryRun
@@ -53,8 +49,6 @@ RECIPES = {
     "clap": "flows.recipes.clap",
 }
 _PRINT_EVERY_S = 10.0
-# Any of these makes a folder one of weights.
-_MARKS = (RECORD, CARD_FILE, "model_index.json", "config.json")
 
 
 def run_recipe(
@@ -262,26 +256,8 @@ def _record(
         "recipe": name,
         "command": shlex.join(command),
         "corpus": asdict(read_info(corpus / "train")),  # imported sounds say it there, rendered ones one folder up
-        "parents": _parents(settings),
+        "parents": parents_of(settings),
     }
-
-
-def _parents(settings: TrainSettings) -> list[dict[str, Any]]:
-    """Return the models that a run builds on: the folders of weights and the hub ids among its settings."""
-    named = [str(value) for _, value in settings if isinstance(value, (str, Path)) and value]
-    places = [Path(name, inner) for name in named for inner in ("", MODEL_FOLDER)]
-    folders = [place for place in places if any((place / mark).is_file() for mark in _MARKS)]
-    return [_parent_facts(folder) for folder in folders] + [{"hub": name} for name in named if is_hub_id(name)]
-
-
-def _parent_facts(folder: Path) -> dict[str, Any]:
-    """Return what a run's folder recorded; of weights that nightcrate did not train, name and licence chain."""
-    known: dict[str, Any] = {"fingerprint": weights_fingerprint(folder)}
-    if (folder / RECORD).is_file():
-        facts = read_record(folder / RECORD)
-        return known | {key: facts.get(key) for key in ("recipe", "command", "corpus", "parents")}
-    chain = [link.model_dump(mode="json") for link in source_links(str(folder))]
-    return known | {"name": folder.resolve().name, "licence_chain": chain}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from catalog.scores.extractors import EXTRACTORS, needed_file
 from flows.ledger import read_ledger
 from generation.cards import ModelCard, list_cards
 from generation.errors import CardError, ConfigError
@@ -28,10 +29,12 @@ class WeightsCheck:
 def hub_source(name: str) -> tuple[str, str | None]:
     """Return the hub id and the revision that a model's name means, or those of a hub id itself.
 
-    Raises CardError when the model's weights lie on no hub.
+    Raises CardError when the model's weights lie on no hub, or the name is that of a judge of scores.
     """
     if "/" in name and is_hub_id(name):
         return name, None
+    if name in EXTRACTORS:
+        raise CardError(f"{name}: is a judge of scores, and no address of its weights is known; {needed_file(name)}")
     card, _ = find_card(name)
     weights = card.weights
     if weights is None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import secrets
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -223,3 +224,18 @@ def sync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def settle_folder(folder: Path) -> None:
+    """Make the files below a folder like any new file there, and force them to the disk.
+
+    safetensors writes its files so that only their owner can read them, whatever the umask says.
+    """
+    probe = folder / f".{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    probe.touch()
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    probe.unlink()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            path.chmod(mode)
+            sync_path(path)

@@ -29,3 +29,7 @@ class TrainingError(GenerationError):
 
 class HubError(GenerationError):
     """A repository of the hub cannot be had: no network, no permission, no room, or nothing safe in it."""
+
+
+class HubUnreachableError(HubError):
+    """The hub gave no answer, so nobody knows what a repository holds."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
-from generation.errors import HubError
+from generation.errors import HubError, HubUnreachableError
 from generation.hub_fetch import fetch, plan_fetch
 from generation.hub_listing import SAFE_PATTERNS
 from generation.hub_lock import commit_of, locked
+
+logger = logging.getLogger(__name__)
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 """What the hub calls a repository: owner/name, or a name alone."""
@@ -18,7 +21,9 @@ def open_source(source: str, revision: str | None = None) -> Path:
     """Return the folder of a source: the folder itself, or the local snapshot of a hub repository.
 
     A repository is used at the commit that `revision` names; without one, at the commit of the lock file; without
-    that, the hub's default branch is resolved once and locked. What is here already needs no network.
+    that, the hub's default branch is resolved once and locked. What is locked and here needs no network. A pinned
+    commit that other programs fetched is held against the hub's list and locked; without a network it is used as it
+    lies here, and a warning says that nobody knows whether it is whole.
 
     Args:
         source: a folder, or a hub id such as "riffusion/riffusion-model-v1".
@@ -33,25 +38,39 @@ def open_source(source: str, revision: str | None = None) -> Path:
     if not HUB_ID.fullmatch(source):
         raise HubError(f"{source}: there is no such folder; a folder of weights or a hub id, owner/name, is needed")
     folder = local_snapshot(source, revision)
-    return folder if folder is not None else fetch(plan_fetch(source, revision))
+    if folder is not None:
+        return folder
+    try:
+        return fetch(plan_fetch(source, revision))
+    except HubUnreachableError:
+        folder = _as_others_left_it(source, revision)
+        if folder is None:
+            raise
+        logger.warning("%s: the hub cannot be reached to say whether %s is whole; it is used as it is", source, folder)
+        return folder
 
 
 def local_snapshot(repo: str, revision: str | None = None) -> Path | None:
-    """Return the folder of a repository that is whole on this machine at its commit; None for any other.
+    """Return the folder of a repository that the lock file names and that is whole on this machine; None for others."""
+    entry = locked(repo, revision)
+    if entry is None:
+        return None
+    folder = _snapshot(repo, entry.revision, [file.path for file in entry.files])
+    whole = folder is not None and all((folder / file.path).is_file() for file in entry.files)
+    return folder if whole else None
 
-    Of a commit without an entry in the lock file only the client knows what is whole, and not always: what other
-    programs fetched of it is taken as it is.
-    """
+
+def _as_others_left_it(repo: str, revision: str | None) -> Path | None:
+    """The folder of a pinned commit that is here without an entry in the lock file, whole or not."""
+    commit = commit_of(revision)
+    return _snapshot(repo, commit, list(SAFE_PATTERNS)) if commit and locked(repo, revision) is None else None
+
+
+def _snapshot(repo: str, commit: str, patterns: list[str]) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    entry = locked(repo, revision)
-    commit = entry.revision if entry else commit_of(revision)
-    if commit is None:
-        return None
-    patterns = [file.path for file in entry.files] if entry else list(SAFE_PATTERNS)
     try:
-        folder = Path(snapshot_download(repo, revision=commit, local_files_only=True, allow_patterns=patterns))
+        return Path(snapshot_download(repo, revision=commit, local_files_only=True, allow_patterns=patterns))
     except LocalEntryNotFoundError:
         return None
-    return folder if entry is None or all((folder / file.path).is_file() for file in entry.files) else None

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from generation.cards import list_cards
-from generation.errors import GenerationError, HubError
+from generation.errors import HubError, HubUnreachableError
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
 
 
 @contextmanager
 def one_line(repo: str) -> Iterator[None]:
-    """Turn an error of the block into a HubError; those of nightcrate pass."""
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    """Turn an error of the hub's client, the network or the disk into a HubError; any other error passes."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+        RevisionResolutionError,
+        XetDownloadError,
+    )
 
     try:
         yield
-    except GenerationError:
-        raise
     except GatedRepoError as error:
         raise HubError(
             f"{repo}: its owner wants its terms accepted first; do so at huggingface.co/{repo}, then set HF_TOKEN"
@@ -32,11 +39,14 @@ def one_line(repo: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         code = error.response.status_code
         raise HubError(f"{repo} cannot be fetched (the hub answered {code}); {_starters()}") from error
-    except Exception as error:  # the client's HTTP library has errors of its own
+    # HTTPError: of the client's HTTP library, whatever it met; JSONDecodeError: a page of somebody in between.
+    except (OSError, HTTPError, RevisionResolutionError, XetDownloadError, json.JSONDecodeError) as error:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise HubError(f"{repo}: {error.filename or 'the disk'} cannot be written ({error.strerror})") from error
         why = type(error).__name__
-        raise HubError(f"{repo} is not on this machine and the hub cannot be reached ({why}); {_starters()}") from error
+        raise HubUnreachableError(
+            f"{repo} is not on this machine and the hub cannot be reached ({why}); {_starters()}"
+        ) from error
 
 
 def _starters() -> str:

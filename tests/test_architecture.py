@@ -33,7 +33,7 @@ AT_HOME = {
     "faiss": ("catalog",),
 }
 # Runs on a bare GPU machine: training and embedding without the parts that keep, schedule and ask.
-BARE = ("generation", "catalog/embedders", "flows/train.py", "flows/recipes")
+BARE = ("generation", "catalog/embedders", "flows/train.py", "flows/parents.py", "flows/recipes")
 BARE_WITHOUT = ("prefect", "sqlalchemy", "alembic", "faiss", "typer")
 HEAVY = (
     "torch", "torchvision", "transformers", "diffusers", "accelerate", "open_clip", "librosa", "scipy",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+TESTS = [path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py")]
 
 # Answers the Makefile's questions by exit code, makes an "environment" of itself, and keeps a diary.
 INTERPRETER = """#!/bin/sh
@@ -81,6 +84,37 @@ def test_the_laion_extra_gets_an_environment_of_its_own(checkout: Path) -> None:
     assert code == 0
     assert any("-c constraints/laion.txt" in line and ".[laion,train,test]" in line for line in diary)
     assert not (checkout / ".venv").exists()
+
+
+def pytest_lines(target: str) -> list[list[str]]:
+    """The words after `pytest` in each line that make would run for a target."""
+    said = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [line.partition("-m pytest ")[2].split() for line in said.splitlines() if "-m pytest " in line]
+
+
+def files_run(words: list[str]) -> list[Path]:
+    """The test files that one such line looks into."""
+    named = [Path(word) for word in words if word.startswith("tests")]
+    ignored = [Path(word.removeprefix("--ignore=")) for word in words if word.startswith("--ignore=")]
+    assert named and all((ROOT / path).exists() for path in [*named, *ignored])
+    return [
+        file
+        for file in TESTS
+        if any(file.is_relative_to(path) for path in named) and not any(file.is_relative_to(path) for path in ignored)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "parts", "mark"), [("test", 2, ""), ("test-slow", 3, "slow"), ("test-laion", 1, "laion")]
+)
+def test_every_test_file_is_run_once_whatever_part_it_is_in(target: str, parts: int, mark: str) -> None:
+    """A file that no part names would be left out, one that two name run twice."""
+    lines = pytest_lines(target)
+    assert len(lines) == parts
+    runs = Counter(file for words in lines if not mark or words[:2] == ["-m", mark] for file in files_run(words))
+    marked = f"pytest.mark.{mark}" if mark else ""
+    assert set(runs.values()) == {1}
+    assert set(runs) == {file for file in TESTS if marked in (ROOT / file).read_text()}
 
 
 @pytest.mark.parametrize(

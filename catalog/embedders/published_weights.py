@@ -40,14 +40,21 @@ _UNREADABLE = (
 class PublishedFile:
     """A file of weights as its authors published it.
 
-    sha256: of the whole file, 64 hex digits. wrapped_in: the key under which the file keeps its weights, None where
-    the file is nothing but weights. numpy_arrays: whether numpy int64 arrays lie beside the weights.
+    sha256: of the whole file, 64 hex digits. holds: its tensors in words, by which people can tell it. wrapped_in: the
+    key under which the file keeps its weights, None where the file is nothing but weights. numpy_arrays: whether numpy
+    int64 arrays lie beside the weights.
     """
 
     name: str
     sha256: str
+    holds: str = ""
     wrapped_in: str | None = None
     numpy_arrays: bool = False
+
+    @property
+    def described(self) -> str:
+        """The file in words: its name, its hash and what it holds."""
+        return f"{self.name} (sha256 {self.sha256[:16]}...{'; ' if self.holds else ''}{self.holds})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +65,24 @@ class PublishedWeights:
     origin_sha256: str
 
 
+def find_published(place: Path, published: PublishedFile) -> Path:
+    """The file of weights that `place` is, or that lies in the folder `place`: the safetensors form before the .pth.
+
+    Raises EmbedderError, one line that describes the file, when there is none.
+    """
+    if place.is_file():
+        return place
+    if place.is_dir():
+        for name in (Path(published.name).with_suffix(SAFETENSORS).name, published.name):
+            if (place / name).is_file():
+                return place / name
+    what = "does not hold it" if place.is_dir() else "there is no such file"
+    raise EmbedderError(
+        f"{place}: {what}; needed is {published.described} or its safetensors form. No address of it is known here: "
+        "get it from its authors"
+    )
+
+
 def read_published_weights(path: Path, published: PublishedFile, sha256: str | None) -> PublishedWeights:
     """Read the published .pth file, or the safetensors file that `keep_as_safetensors` made of it.
 
@@ -66,7 +91,7 @@ def read_published_weights(path: Path, published: PublishedFile, sha256: str | N
     missing, has another hash, is damaged, wants to run code or holds no named weights.
     """
     if not path.is_file():
-        raise EmbedderError(f"{path}: there is no such file; {published.name} or its safetensors form is needed")
+        raise EmbedderError(f"{path}: there is no such file; {published.described} or its safetensors form is needed")
     if path.suffix == SAFETENSORS:
         weights = _read_safetensors(path)
         _check_hash(path, published, weights.origin_sha256, sha256)

@@ -2,8 +2,8 @@
 
 A reference is made once from recordings of held-out instruments (or any set of one-shots) and shipped as one
 safetensors file, so that scoring a library needs neither corpus nor SoundFont. It keeps, for every
-(source, family) cell, the judge's embedding of each note and the mean posterior. Both sides of a score are
-cut to the same length, since a judge hears silence too.
+(source, family) cell, the judge's features of each note and, where it is a classifier, the mean posterior. Both sides
+of a score are cut to the same length, since a judge hears silence too.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from catalog.errors import ScoreError
-from catalog.scores.kl import joint_posterior, label_matched_kl
+from catalog.scores.extractors import Extractor, Judge, hear
+from catalog.scores.kl import label_matched_kl
 from generation.audio import Clip, write_bytes
 
 Cell = tuple[str, str]
@@ -32,75 +32,26 @@ REFERENCE = "reference.safetensors"
 STARTER_REFERENCE = Path(__file__).parent.parent / "starter" / "judge" / REFERENCE
 """The shipped reference of the shipped judge."""
 
-BATCH = 32  # clips that a judge gets at once
 _METADATA_KEY = "nightcrate"  # one key alone: several would be written in random order
-
-
-class Judge(Protocol):
-    """A classifier of source, family and qualities that also embeds."""
-
-    @property
-    def id(self) -> str:
-        """Name and revision or fingerprint, `name@revision`."""
-
-    def posteriors(self, clips: Sequence[Clip]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Return {source [n, 3], family [n, 11], qualities [n, 10]} in NSynth's order, embeddings [n, d]."""
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """What a judge hears in n clips: features float32 [n, d]; joint posterior of source x family [n, 33]."""
-
-    features: np.ndarray
-    posteriors: np.ndarray
-
-
-def hear(judge: Judge, clips: Iterable[Clip], length_s: float) -> Heard:
-    """Let a judge listen to clips, each cut or zero-padded to length_s; it gets a batch at a time."""
-    features: list[np.ndarray] = []
-    posteriors: list[np.ndarray] = []
-    batch: list[Clip] = []
-
-    def listen() -> None:
-        heads, embedding = judge.posteriors(batch)
-        features.append(np.asarray(embedding, dtype=np.float32))
-        posteriors.append(joint_posterior([heads["source"], heads["family"]]))
-        batch.clear()
-
-    for clip in clips:
-        batch.append(cut(clip, length_s))
-        if len(batch) == BATCH:
-            listen()
-    if batch:
-        listen()
-    if not features:
-        return Heard(np.zeros((0, 0), np.float32), np.zeros((0, 0)))
-    return Heard(np.concatenate(features), np.concatenate(posteriors))
-
-
-def cut(clip: Clip, length_s: float) -> Clip:
-    """Return exactly length_s of a clip from its start, zero-padded at the end when it is shorter."""
-    wanted = round(length_s * clip.sample_rate_hz)
-    samples = clip.samples[:, :wanted]
-    samples = np.pad(samples, ((0, 0), (0, wanted - samples.shape[1])))
-    return Clip(samples, clip.sample_rate_hz, clip.sources)
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
     """Real notes as one judge hears them, by cell.
 
-    features: float32 [n, d] of each cell; posteriors: mean joint posterior float64 [33] of each cell
-    (source varies slowest); own_kl: what label_matched_kl gives for the reference notes themselves, the floor
-    that a perfect set would reach. length_s: what every clip was cut to.
+    features: float32 [n, d] of each cell, rows_a_note of them for every note; posteriors: mean posterior float64
+    [classes] of each cell (a starter judge's 33 are joint, source varies slowest); own_kl: what label_matched_kl gives
+    for the reference notes themselves, the floor that a perfect set would reach; both are empty when the judge is no
+    classifier. length_s: what every clip was cut to, None where each was heard as it is.
     """
 
     name: str
     judge: str
-    length_s: float
+    length_s: float | None
     features: Mapping[Cell, np.ndarray]
     posteriors: Mapping[Cell, np.ndarray]
     own_kl: Mapping[Cell, float]
+    rows_a_note: int = 1
 
     def cells(self, source: str | None, family: str) -> tuple[Cell, ...]:
         """Return the cells a prompt is measured against: its own, or without a source all of its family."""
@@ -112,7 +63,7 @@ class Reference:
         return np.concatenate([rows for cell, rows in self.features.items() if cell in wanted])
 
     def mean_posterior(self, cells: Sequence[Cell]) -> np.ndarray:
-        """Return the mean posterior [33] over all notes of several cells."""
+        """Return the mean posterior [classes] over all notes of several cells."""
         counts = [len(self.features[cell]) for cell in cells]
         return np.average([self.posteriors[cell] for cell in cells], axis=0, weights=counts)
 
@@ -134,6 +85,8 @@ class Reference:
             "length_s": self.length_s,
             "own_kl": {"/".join(cell): value for cell, value in self.own_kl.items()},
         }
+        if self.rows_a_note != 1:
+            about["rows_a_note"] = self.rows_a_note
         return save(tensors, {_METADATA_KEY: json.dumps(about, sort_keys=True)})
 
     @classmethod
@@ -154,28 +107,38 @@ class Reference:
             features=_part(tensors, "features"),
             posteriors=_part(tensors, "posterior"),
             own_kl={_cell(key): value for key, value in about["own_kl"].items()},
+            rows_a_note=about.get("rows_a_note", 1),
         )
 
 
 def build_reference(
-    judge: Judge, clips_by_cell: Mapping[Cell, Iterable[Clip]], name: str, length_s: float
+    judge: Judge | Extractor, clips_by_cell: Mapping[Cell, Iterable[Clip]], name: str, length_s: float | None
 ) -> Reference:
     """Let a judge hear real notes, finished in the same way as the sounds that will be scored.
 
-    `name` says which notes these are. Raises ScoreError when a cell has fewer than two notes.
+    `name` says which notes these are. Raises ScoreError when a cell has fewer than two notes, or when the judge has
+    not the same number of rows, one or more, for every note.
     """
     features: dict[Cell, np.ndarray] = {}
     posteriors: dict[Cell, np.ndarray] = {}
     own_kl: dict[Cell, float] = {}
+    rows: set[int] = set()
     for cell in sorted(clips_by_cell):
         heard = hear(judge, clips_by_cell[cell], length_s)
-        if len(heard.features) < 2:
-            raise ScoreError(f"{' '.join(cell)}: {len(heard.features)} note(s) came, at least 2 are needed")
+        if len(heard.counts) < 2:
+            raise ScoreError(f"{' '.join(cell)}: {len(heard.counts)} note(s) came, at least 2 are needed")
         features[cell] = heard.features
-        posteriors[cell] = heard.posteriors.mean(axis=0)
-        means = np.tile(posteriors[cell], (len(heard.posteriors), 1))
-        own_kl[cell] = label_matched_kl(means, heard.posteriors)
-    return Reference(name, judge.id, length_s, features, posteriors, own_kl)
+        rows |= set(heard.counts.tolist())
+        if heard.posteriors is not None:
+            posteriors[cell] = heard.posteriors.mean(axis=0)
+            means = np.tile(posteriors[cell], (len(heard.posteriors), 1))
+            own_kl[cell] = label_matched_kl(means, heard.posteriors)
+    if len(rows) != 1 or 0 in rows:
+        raise ScoreError(
+            f"{judge.id} gave {sorted(rows)} rows a note; equally many are needed, one at least: cut notes to one "
+            f"length that is long enough, not to {length_s} s"
+        )
+    return Reference(name, judge.id, length_s, features, posteriors, own_kl, rows.pop())
 
 
 def _part(tensors: Mapping[str, np.ndarray], part: str) -> dict[Cell, np.ndarray]:

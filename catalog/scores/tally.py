@@ -1,10 +1,11 @@
 """What the league keeps of the sounds it has heard, so that a grown library costs only its new sounds.
 
 One file for each model, judge and reference, LIBRARY/index/scores-*.safetensors: the moments of features and of KL by
-group of sounds (each family and each quality), in BLOCKS blocks. A sound belongs to a block by the hash of its
-identity (job key and hash of its file), and every block knows whose sounds it counted. When one of those is no longer
-among the accepted ones, was gated again or has another file, its block is forgotten and heard anew: nothing is
-subtracted, so no rounding and no stale sound can stay. The file can be made again from the library and is no record.
+group of sounds (each family and each quality), in BLOCKS blocks; at most a row of d numbers for every sound and group,
+1 kB for VGGish and 16 kB for Cnn14, and never more than d rows a block and group. A sound belongs to a block by the
+hash of its identity (job key and hash of its file), and every block knows whose sounds it counted. When one of those is
+no longer among the accepted ones, was gated again or has another file, its block is forgotten and heard anew: nothing
+is subtracted, so no rounding and no stale sound can stay. The file can be made again from the library and is no record.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from generation.audio import write_bytes
 logger = logging.getLogger(__name__)
 
 BLOCKS = 16
-FORMAT = 1
+FORMAT = 2
 """Of the file; another one is not read but made again."""
 _METADATA_KEY = "nightcrate"
 _KINDS = ("features", "kl")
@@ -70,10 +71,12 @@ class Tally:
             self._blocks[i] = _Block()
         return len(stale)
 
-    def add(self, samples: Sequence[SampleRecord], features: np.ndarray, kl: np.ndarray, fads: np.ndarray) -> None:
-        """Count sounds that were heard: features [n, d], kl [n, k] and FAD alone [n], a row a sound.
+    def add(
+        self, samples: Sequence[SampleRecord], features: np.ndarray, kl: np.ndarray | None, fads: np.ndarray
+    ) -> None:
+        """Count sounds that were heard: features [n, d], or [n, f, d] for f rows a sound; kl [n, k]; FAD alone [n].
 
-        A sound that counts already is left out.
+        kl is None for a listener that is no classifier. A sound that counts already is left out.
         """
         rows: dict[tuple[int, str], list[int]] = {}
         for row, sample in enumerate(samples):
@@ -86,8 +89,10 @@ class Tally:
                 rows.setdefault((number, group), []).append(row)
         for (number, group), wanted in rows.items():
             for kind, table in zip(_KINDS, (features, kl), strict=True):
+                if table is None:
+                    continue
                 moments = self._blocks[number].moments
-                new = Moments.of(table[wanted])
+                new = Moments.of(table[wanted].reshape(-1, table.shape[-1]))
                 old = moments.get((kind, group))
                 moments[kind, group] = new if old is None else Moments.merge([old, new])
 
@@ -96,8 +101,8 @@ class Tally:
         parts = ([b.moments[kind, group] for group in groups if (kind, group) in b.moments] for b in self._blocks)
         return [Moments.merge(part) for part in parts if part]
 
-    def save(self, path: Path) -> None:
-        """Write everything into one file, atomically."""
+    def save(self, path: Path, model: str = "") -> None:
+        """Write everything into one file, atomically; `model` says whose sounds these are, for `drop_gone`."""
         tensors, counts = {}, {}
         for number, block in enumerate(self._blocks):
             for (kind, group), moments in block.moments.items():
@@ -106,7 +111,7 @@ class Tally:
                 # safetensors writes the memory as it lies: a transposed view would come back wrong.
                 tensors[f"{name}/factor"] = np.ascontiguousarray(moments.factor)
                 counts[name] = moments.n
-        about = {"format": FORMAT, "counts": counts, "heard": [block.heard for block in self._blocks]}
+        about = {"format": FORMAT, "model": model, "counts": counts, "heard": [block.heard for block in self._blocks]}
         write_bytes(path, save(tensors, {_METADATA_KEY: json.dumps(about)}))
 
     @classmethod
@@ -136,6 +141,24 @@ def tally_path(library: Path, model: str, reference: Reference) -> Path:
     """Where the statistics of a model lie; another judge, reference or length has another file."""
     told = json.dumps([model, reference.judge, reference.fingerprint])
     return library / "index" / f"scores-{hashlib.sha256(told.encode()).hexdigest()[:16]}.safetensors"
+
+
+def drop_gone(library: Path, models: Collection[str]) -> list[Path]:
+    """Delete the statistics of models that are not among these, and files of another format; the deleted files."""
+    gone = [path for path in sorted((library / "index").glob("scores-*.safetensors")) if _model_of(path) not in models]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def _model_of(path: Path) -> str | None:
+    """The model whose statistics a file keeps; None for one that is not read any more."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()[_METADATA_KEY])
+            return str(about["model"]) if about["format"] == FORMAT else None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _block_of(name: str) -> int:

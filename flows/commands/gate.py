@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from flows.commands.options import (
     library_embedder,
     open_library,
 )
-
-if TYPE_CHECKING:
-    from catalog.library import Library
 
 app = typer.Typer(help="Fit the gate to reviewers, and judge sounds again.", no_args_is_help=True)
 GateOption = Annotated[
@@ -46,11 +43,11 @@ def fit(
     """Propose thresholds that agree better with what reviewers kept and dropped; changes nothing by itself."""
     from catalog.errors import GateFitError
     from catalog.gate_fit import fit_gate
-    from flows.judging import read_judging
+    from flows.judging import gate_of, read_judging
     from flows.regate import sentences, write_gate
 
     with open_library(library) as opened:
-        judging = read_judging(gate or _gate_of(opened))
+        judging = read_judging(gate or gate_of(opened))
         sounds = opened.gated_sounds()
         proposal = fit_gate(sounds, judging.gate, with_scores)
         place = (out or opened.path / "gate.yaml").absolute()
@@ -79,22 +76,17 @@ def apply_gate(
 ) -> None:
     """Judge every sound of a library again by its measured facts; no sound is made."""
     from flows import stages
-    from flows.judging import read_judging
+    from flows.judging import gate_of, read_judging
     from flows.novelty import banks_of_library
     from flows.regate import regate
 
     with open_library(library, to_write=True) as opened:
-        changed = regate(opened, read_judging(gate or _gate_of(opened)))
+        changed = regate(opened, read_judging(gate or gate_of(opened)))
         if changed.accepted:
             embedder = library_embedder(opened, device)
             stages.make_usable(opened, embedder, banks_of_library(opened))
+        elif changed.rejected:  # those that stay have another place among their family now
+            stages.score_sounds(opened, library_embedder(opened, device))
     lines = [f"{len(changed.accepted)} sounds newly accepted, {len(changed.rejected)} newly rejected"]
     lines += [f"#{id} stays rejected: {why}" for id, why in changed.stay_rejected.items()]
     answer(asdict(changed), as_json, "\n".join(lines))
-
-
-def _gate_of(library: Library) -> str:
-    """The gate of a library's newest night, else the default."""
-    from flows.settings import newest_config
-
-    return str(newest_config(library).get("gate", "default"))

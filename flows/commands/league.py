@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.options import DeviceOption, JsonOption, LibraryOption, answer, open_library
+from flows.commands.options import DeviceOption, JsonOption, LibraryOption, answer, library_embedder, open_library
 
 if TYPE_CHECKING:
     from catalog.library import Library
@@ -20,11 +20,33 @@ def league(
         False
     ),
     infinity: Annotated[
-        bool, typer.Option("--infinity", help="With --refresh: also FAD continued to infinitely many sounds.")
+        bool, typer.Option("--infinity", help="When measuring: also FAD continued to infinitely many sounds.")
     ] = False,
     worst: Annotated[
         int, typer.Option("--worst", min=0, help="Also list so many sounds that lie farthest from real notes.")
     ] = 0,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            help="Measure now against the real notes of this folder (examples.json, audio/): FD of the library's "
+            "vectors, and what --vggish and --cnn14 add.",
+            show_default=False,
+        ),
+    ] = None,
+    vggish: Annotated[
+        Path | None,
+        typer.Option("--vggish", help="Published weights of VGGish, a file or its folder: FAD.", show_default=False),
+    ] = None,
+    cnn14: Annotated[
+        Path | None,
+        typer.Option(
+            "--cnn14", help="Published weights of Cnn14 at 16 kHz, a file or its folder: FD, KL.", show_default=False
+        ),
+    ] = None,
+    length: Annotated[
+        float, typer.Option("--length", min=1.0, help="Seconds that VGGish and Cnn14 hear of every sound and note.")
+    ] = 4.0,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table into this file too.")] = None,
     plots: Annotated[Path | None, typer.Option("--plots", help="Write pictures of it into this folder too.")] = None,
     library: LibraryOption = None,
@@ -32,19 +54,31 @@ def league(
     as_json: JsonOption = False,
 ) -> None:
     """Show how near each model, each family and each quality of it comes to real notes, and how sure that is."""
-    from catalog.errors import LibraryError
+    from catalog.errors import LibraryError, ScoreError
+    from catalog.scores.extractors import load_extractor
     from flows.league_table import league_csv, league_rows, league_text
     from flows.settings import device_name
-    from flows.stages import score_models
+    from flows.stages import score_against, score_models
     from generation.audio import write_bytes
+    from generation.corpus.nsynth import read_corpus
 
-    if infinity and not refresh:
+    published = {kind: file for kind, file in (("vggish", vggish), ("cnn14", cnn14)) if file is not None}
+    if infinity and not refresh and reference is None:
         raise LibraryError("--infinity is measured, not kept in every league; add --refresh")
-    with open_library(library, to_write=refresh) as opened:
+    if published and reference is None:
+        raise ScoreError(
+            f"--{next(iter(published))} measures against real notes; add --reference FOLDER, such as corpus/valid"
+        )
+    corpus = read_corpus(reference) if reference is not None else None
+    with open_library(library, to_write=refresh or reference is not None) as opened:
+        extractors = [load_extractor(kind, file, device_name(device)) for kind, file in published.items()]
         if refresh:
             unscored = score_models(opened, device_name(device), infinity)
             if unscored:
                 raise LibraryError(f"{opened.path}: no league: {unscored}")
+        if corpus is not None:
+            embedder = library_embedder(opened, device)
+            score_against(opened, extractors, embedder, corpus, length, infinity)
         rows = league_rows(opened.scores())
         odd = _worst(opened, worst) if worst else None
     if csv is not None:

@@ -31,7 +31,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from generation.audio import TEMPORARY_SUFFIX
+from generation.audio import TEMPORARY_SUFFIX, settle_folder
 from generation.cards import Defaults, ModelCard, Weights, write_card
 from generation.codecs.log_mel import LogMelCodec
 from generation.convert import ConversionError
@@ -226,10 +226,7 @@ def _write(out: Path, pipeline: TangoPipeline, card: ModelCard, progress: Callab
             written += sizes[name]
         pipeline.save_config(building)
         write_card(building, card)
-        for path in building.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+        settle_folder(building)
         os.rename(building, out)
     except Exception as error:  # tokenizers tell of a full disk by a bare Exception, safetensors by one of their own
         reason = getattr(error, "strerror", None) or error

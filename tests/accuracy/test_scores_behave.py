@@ -14,9 +14,9 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from catalog.embedders.judge import Judge
+from catalog.scores.extractors import Heard, hear
 from catalog.scores.frechet import frechet_distance
 from catalog.scores.kl import label_matched_kls
-from catalog.scores.reference import Heard, hear
 from generation.audio import Clip, resample
 from generation.codecs.varispeed import varispeed
 from tests.accuracy.real_oneshots import recorded

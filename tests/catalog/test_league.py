@@ -15,9 +15,10 @@ from catalog.embedders.judge_net import JudgeNet
 from catalog.errors import CatalogError
 from catalog.library import Library
 from catalog.records import JobRecord, ResultRecord, ScoreRecord
+from catalog.scores.extractors import cut, hear
 from catalog.scores.frechet import frechet_distance
 from catalog.scores.league import LeagueSettings, league
-from catalog.scores.reference import Cell, Reference, build_reference, cut, hear
+from catalog.scores.reference import Cell, Reference, build_reference
 from generation.audio import Clip
 from generation.prompts.vocabulary import FAMILIES, SOURCES
 from tests.catalog.toy_library import accepted, make, toy_job

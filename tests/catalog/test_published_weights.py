@@ -15,6 +15,7 @@ import torch
 
 from catalog.embedders.published_weights import (
     PublishedFile,
+    find_published,
     keep_as_safetensors,
     load_into,
     read_published_weights,
@@ -121,8 +122,20 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, suffix: str, data
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EmbedderError, match=r"nowhere\.pth: there is no such file; toy\.pth or its safetensors"):
+    with pytest.raises(
+        EmbedderError, match=r"nowhere\.pth: there is no such file; toy\.pth \(sha256 0{16}\.\.\.\) or its safetensors"
+    ):
         read_published_weights(tmp_path / "nowhere.pth", BARE, None)
+
+
+def test_a_folder_gives_its_safetensors_before_its_pickle(tmp_path: Path) -> None:
+    named = PublishedFile("toy_mAP=0.5.pth", "0" * 64, "2 tensors")
+    with pytest.raises(EmbedderError, match=r"does not hold it; needed is toy_mAP=0\.5\.pth .*2 tensors"):
+        find_published(tmp_path, named)
+    path = saved(tmp_path, TENSORS)
+    assert find_published(tmp_path, named) == path == find_published(path, named)
+    keep_as_safetensors(path, read_published_weights(path, named, None))
+    assert find_published(tmp_path, named) == path.with_suffix(".safetensors")
 
 
 def test_safetensors_remember_the_file_they_came_from(tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from catalog.library import Library
 from catalog.records import SampleRecord
-from catalog.scores import league as league_module
+from catalog.scores import hearing
+from catalog.scores.extractors import Heard
+from catalog.scores.frechet import frechet_distance
 from catalog.scores.league import LeagueSettings, league, odd_sounds
 from catalog.scores.moments import Moments
 from catalog.scores.reference import Reference, build_reference
 from catalog.scores.tally import Tally, identity, tally_path
-from generation.audio import Clip
+from generation.audio import Clip, read_clip
 from tests.catalog.test_league import CELLS, FEW, LENGTH_S, LevelJudge, note
 from tests.catalog.toy_library import accepted, make, toy_job
 
@@ -229,7 +231,7 @@ def test_a_kill_in_the_middle_keeps_what_was_heard(
                 raise KeyboardInterrupt
             return super().posteriors(clips)
 
-    monkeypatch.setattr(league_module, "HEAR_AT_ONCE", 10)
+    monkeypatch.setattr(hearing, "HEAR_AT_ONCE", 10)
     with pytest.raises(KeyboardInterrupt):
         league(stocked, Killed(), reference, FEW)
     resumed, heard_clips = measured(stocked, reference)
@@ -242,6 +244,85 @@ def test_a_read_only_library_is_heard_and_not_written(stocked: Library, referenc
         assert measured(opened, reference)[1] == 40
         assert measured(opened, reference)[1] == 40
     assert not tally_path(stocked.path, "toy", reference).exists()
+
+
+def test_statistics_of_models_that_are_gone_go_too(stocked: Library, reference: Reference) -> None:
+    gone, old = (stocked.path / "index" / f"scores-{name}.safetensors" for name in ("of-a-model", "of-an-old-format"))
+    gone.parent.mkdir(exist_ok=True)
+    old.write_bytes(b"format 0")
+    Tally().save(gone, "a model without sounds")
+    other = replace(reference, length_s=LENGTH_S / 2)
+    measured(stocked, other)
+    assert not gone.exists() and not old.exists()
+    measured(stocked, reference)
+    assert tally_path(stocked.path, "toy", other).exists()
+
+
+class Framed:
+    """Hears a clip in halves, each half a row; no classifier."""
+
+    name, id, distance, protocol = "Framed", "framed@1", "FAD", "two rows a clip"
+
+    def __init__(self) -> None:
+        self.clips = 0
+
+    def embed(self, clips: Sequence[Clip]) -> Heard:
+        self.clips += len(clips)
+        rows = [half.reshape(-1)[2:5] for clip in clips for half in np.split(clip.samples[0], 2)]
+        return Heard(np.array(rows, np.float32), np.full(len(clips), 2))
+
+
+@pytest.fixture(scope="module")
+def framed_reference() -> Reference:
+    rng = np.random.default_rng(0)
+    notes = {cell: [noisy(rng) for _ in range(20)] for cell in CELLS}
+    return build_reference(Framed(), notes, "toy notes", LENGTH_S)  # type: ignore[arg-type]
+
+
+def noisy(rng: np.random.Generator) -> Clip:
+    return Clip(rng.uniform(-0.5, 0.5, (1, 400)).astype(np.float32), 8_000)
+
+
+def test_rows_of_all_sounds_are_pooled_and_only_new_sounds_are_heard(
+    library: Library, framed_reference: Reference
+) -> None:
+    rng = np.random.default_rng(1)
+    jobs = [toy_job(seed, family=family, source=source) for source, family in CELLS[:2] for seed in range(8)]
+    make(library, jobs, lambda key: replace(accepted(key), clip=noisy(rng), raw=None))
+    extractor = Framed()
+    few = LeagueSettings(min_sounds_fad=6, min_sounds_kl=3)
+    for heard_clips in (16, 16):
+        records = league(library, extractor, framed_reference, few)  # type: ignore[arg-type]
+        assert extractor.clips == heard_clips
+    assert {one.name for one in records} == {"FAD [Framed]"}
+    whole = records[0]
+    rows = np.concatenate([extractor.embed([read_clip(library.audio_path(one))]).features for one in library.samples()])
+    real = framed_reference.pooled_features(CELLS[:2])
+    assert len(rows) == 32 and len(real) == 80
+    assert whole.value == pytest.approx(frechet_distance(rows, real), rel=1e-6)
+    assert (whole.n, whole.embedder, whole.settings["rows"], whole.settings["reference_n"]) == (16, "framed@1", 32, 40)
+    assert whole.settings["protocol"] == "two rows a clip" and whole.settings["reference_rows"] == 80
+
+
+def test_high_dimensions_need_more_sounds(library: Library, framed_reference: Reference) -> None:
+    make(library, [toy_job(seed) for seed in range(8)])
+    (record, *_) = league(library, Framed(), framed_reference, LeagueSettings(2, 3, 10.0))  # type: ignore[arg-type]
+    assert record.reason == "8 sounds, at least 15 are needed"  # 3 dimensions, 10 rows for each, 2 rows a sound
+
+
+def test_vectors_that_are_kept_are_not_heard_again(
+    stocked: Library, reference: Reference, caplog: pytest.LogCaptureFixture
+) -> None:
+    judge = CountingJudge()
+    without = replace(reference, posteriors={}, own_kl={})
+    ids = [sample.id for sample in stocked.samples()]
+    vectors = np.random.default_rng(0).standard_normal((len(ids), 4)).astype(np.float32)
+    stocked.add_embeddings(judge.id, ids[:-1], vectors[:-1])
+    (whole, *_) = league(stocked, judge, without, FEW, from_vectors=True)
+    assert judge.clips == 0
+    assert (whole.n, whole.scope) == (39, "model")
+    assert whole.value == pytest.approx(frechet_distance(vectors[:-1], reference.pooled_features(CELLS)), rel=1e-6)
+    assert "1 sounds without a vector of levels@1" in caplog.text
 
 
 def test_qualities_have_figures_of_their_own(stocked: Library, reference: Reference) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,12 @@ def test_a_bank_is_read_back_as_it_was_and_its_bytes_repeat(bank, tmp_path):
     assert np.array_equal(again.prints, bank.prints) and np.array_equal(again.vectors, bank.vectors)
     again.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "bank.safetensors").read_bytes()
+
+
+def test_banks_that_answer_with_other_names_are_others(bank):
+    renamed = replace(bank, notes=tuple(f"{note}b" for note in bank.notes))
+    assert renamed.id != bank.id
+    assert replace(bank).id == bank.id
 
 
 def test_an_ear_that_the_bank_does_not_know_names_no_clap_note(bank, training, embedder):

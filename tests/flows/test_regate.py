@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from catalog.embedders import load_embedder
 from catalog.errors import LibraryError
 from catalog.library import Library
 from catalog.records import SampleFilter
 from flows.judging import Judging, read_judging
 from flows.making import judged
 from flows.regate import NO_RAW_CLIP, regate
+from flows.stages import make_usable
 from generation.audio import Clip, read_clip
 from generation.descriptors import sound_facts
 from generation.finish import finish
+from generation.strict_yaml import dump_yaml
 from tests.catalog.toy_library import make, rejected, toy_job
 from tests.flows.command_line import run
 from tests.generation.tones import clip, plucked
@@ -134,6 +137,20 @@ def test_fit_proposes_and_changes_nothing_until_it_may(capsys, reviewed, tmp_pat
     assert len(json.loads(out)["rejected"]) == 13
     with Library.open(reviewed, read_only=True) as library:
         assert library.count() == 11
+
+
+def test_sounds_that_stay_get_the_place_that_is_theirs_among_those_that_stay(capsys, stocked, tmp_path):
+    make_usable(stocked, load_embedder("starter"), [])
+    before = {sample.id: sample.score for sample in stocked.samples()}
+    assert sorted(before.values()) == pytest.approx([100 / 3, 200 / 3, 100])
+    stocked.close()
+    gate = tmp_path / "strict.yaml"
+    gate.write_text(dump_yaml(judging(max_onset_s=0.1).model_dump(mode="json")))
+    code, out, err = run(capsys, "gate", "apply", "--gate", gate, "--library", stocked.path, "--json")
+    assert code == 0, err
+    assert (json.loads(out)["accepted"], len(json.loads(out)["rejected"])) == ([], 1)
+    with Library.open(stocked.path, read_only=True) as library:
+        assert sorted(sample.score for sample in library.samples()) == pytest.approx([50, 100])
 
 
 def test_fit_without_reviews_says_what_it_needs_in_one_line(capsys, stocked):

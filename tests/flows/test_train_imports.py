@@ -71,16 +71,16 @@ def test_a_recipe_trains_on_a_bare_machine(corpus: Path, tmp_path: Path) -> None
 
 
 def test_a_parent_is_recorded_by_its_weights(tmp_path: Path) -> None:
-    from flows.train import _parents
+    from flows.parents import parents_of
     from generation.training.recipes.chopan import Settings
 
     parent = tmp_path / "clip"
     parent.mkdir()
     (parent / "weights.bin").write_bytes(b"1")
     settings = Settings(steps=1, batch_size=1, learning_rate=0.1, clip=str(parent))
-    assert _parents(settings) == []
+    assert parents_of(settings) == []
     (parent / "training.json").write_text(json.dumps({"recipe": "clip", "command": "c", "settings": {}}))
-    (facts,) = _parents(settings)
+    (facts,) = parents_of(settings)
     assert (facts["recipe"], facts["command"], len(facts["fingerprint"])) == ("clip", "c", 64)
 
 

@@ -49,6 +49,14 @@ def pipeline(converted: Path) -> TangoPipeline:
     return TangoPipeline.from_pretrained(converted, local_files_only=True)
 
 
+def test_whoever_may_read_one_file_may_read_all(converted: Path) -> None:
+    modes = {path.stat().st_mode for path in converted.rglob("*") if path.is_file()}
+    probe = converted / "probe"
+    probe.touch()
+    assert modes == {probe.stat().st_mode}
+    probe.unlink()
+
+
 # -------------------- the same numbers
 
 

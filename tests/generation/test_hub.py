@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
 
 from generation import registry
 from generation.cards import Weights
 from generation.errors import CardError, ConfigError, HubError
 from generation.file_list import differences
 from generation.hub import open_source
+from generation.hub_errors import one_line as told_in_one_line
 from generation.hub_fetch import check_room, fetch, plan_fetch
 from generation.hub_lock import locked, locked_repositories
 from generation.registry import identify
@@ -99,6 +100,29 @@ def test_a_pinned_commit_is_not_called_unpinned(hub: FakeHub, caplog: pytest.Log
     assert [(entry.asked, entry.revision) for entry in locked_repositories()] == [(COMMIT, COMMIT)]
     with pytest.raises(HubError, match="no such revision"):
         open_source("someone/toy", "c" * 40)
+
+
+def test_what_another_program_began_to_fetch_is_made_whole(hub: FakeHub) -> None:
+    begun = Path(hf_hub_download("someone/toy", "model_index.json", revision=COMMIT)).parent
+    assert files_in(begun) == {"model_index.json"}
+    assert files_in(open_source("someone/toy", COMMIT)) == USED
+
+
+def test_without_a_network_it_is_used_as_it_is_and_a_warning_says_so(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = Path(hf_hub_download("someone/toy", "model_index.json", revision=COMMIT)).parent
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with caplog.at_level(logging.WARNING):
+        assert open_source("someone/toy", COMMIT) == begun
+    assert "someone/toy: the hub cannot be reached to say whether" in caplog.text
+    with pytest.raises(HubError, match="not on this machine"):
+        open_source("someone/toy", "b" * 40)
+
+
+def test_a_fault_of_nightcrate_is_not_told_as_one_of_the_network() -> None:
+    with pytest.raises(TypeError, match="a fault"), told_in_one_line("someone/toy"):
+        raise TypeError("a fault")
 
 
 def test_a_card_loads_from_the_hub(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,17 @@ def test_the_export_says_how_it_came_to_be(tmp_path: Path) -> None:
     assert facts["finished_at"].endswith("+00:00")
     assert (result.folder / "losses.csv").read_bytes() == (tmp_path / "losses.csv").read_bytes()
     assert read_card_file(result.folder / "card.yaml").trained_by == "nightcrate train toy"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_the_umask_says_who_may_read_the_weights(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        folder = run(tmp_path).folder
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {mode}
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_a_failing_export_leaves_no_half_folder_and_can_be_repeated(tmp_path: Path) -> None:
