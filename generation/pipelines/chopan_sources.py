@@ -85,7 +85,7 @@ def choose_sources(similarities: Tensor, pitches: Sequence[int], note: int | Non
     Returns:
         As many sources as there are weights, or fewer where the bank has no more near that pitch. Where
         it has none at all, the notes nearest in pitch, retuned as far as allowed: the sound then misses
-        the note asked for, and a warning says so.
+        the note asked for, and a log line of level info says so.
     """
     order = torch.argsort(similarities, descending=True, stable=True).tolist()
     if note is None and not settings.one_pitch:
@@ -95,7 +95,8 @@ def choose_sources(similarities: Tensor, pitches: Sequence[int], note: int | Non
     near = [i for i in order if abs(pitches[i] - target) <= reach]
     if not near:
         distance = min(abs(pitch - target) for pitch in pitches)
-        _log.warning("note %d is %d semitones from the bank's nearest; the sound misses it", target, distance)
+        # The gate refuses such a sound with its reason; a line for each on the terminal would bury other news.
+        _log.info("note %d is %d semitones from the bank's nearest; the sound misses it", target, distance)
         near = [i for i in order if abs(pitches[i] - target) == distance]
     shifts = [max(-reach, min(reach, target - pitches[i])) for i in near]
     return _weighted(near, shifts, settings)

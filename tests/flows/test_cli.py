@@ -17,7 +17,9 @@ from tests.flows.command_line import ROOT, process, refused, run
 from tests.flows.toy_night import tone, write_toy_library
 from tests.toy_corpus import write_toy_corpus
 
-COMMANDS = ("night plan search similar show review pack novelty gate league models train verify rebuild corpus").split()
+COMMANDS = (
+    "night plan search similar show review pack novelty gate league listen models train verify rebuild corpus"
+).split()
 CORPUS = ("render", "import", "check", "fingerprint")
 MODELS = ("list", "info", "fetch", "verify", "convert")
 

@@ -45,10 +45,10 @@ def test_a_note_asked_for_decides() -> None:
     assert chosen.weights == pytest.approx([5 / 9, 4 / 9])
 
 
-def test_where_the_bank_has_no_such_note_the_nearest_comes_and_a_warning(
+def test_where_the_bank_has_no_such_note_the_nearest_comes_and_the_log_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         chosen = choose_sources(falling(9), PITCHES, 80, ChopANSettings())
     assert (chosen.indices, chosen.shifts) == ((6,), (-2,))
     assert "note 80 is 10 semitones from the bank's nearest" in caplog.text
