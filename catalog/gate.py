@@ -27,7 +27,7 @@ class GateSettings(_Strict):
 
     min_peak_dbfs, max_clipped_share, max_dc_offset, max_clicks, max_onset_s: of the raw clip (RawFacts).
     min_duration_s, max_onsets: of the finished one (SoundFacts); max_onsets is not asked of tempo-synced sounds.
-    max_note_error_cents: distance from the note that was asked for.
+    max_note_error_cents: distance from the note that was asked for; None asks for no note.
     """
 
     min_peak_dbfs: float = Field(le=0)
@@ -37,7 +37,7 @@ class GateSettings(_Strict):
     max_onset_s: float = Field(ge=0)
     min_duration_s: float = Field(ge=0)
     max_onsets: int = Field(ge=1)
-    max_note_error_cents: float = Field(gt=0)
+    max_note_error_cents: float | None = Field(gt=0)
 
 
 class CanarySettings(_Strict):
@@ -123,7 +123,7 @@ def _sound_reasons(
     if RHYTHMIC not in qualities and sound.onsets > settings.max_onsets:
         told = f"starts {sound.onsets} notes, at most {settings.max_onsets} may start"
         yield Reason("several_onsets", told, sound.onsets, settings.max_onsets)
-    if note is None:
+    if note is None or settings.max_note_error_cents is None:
         return
     if sound.midi_note is None:
         confidence = f"confidence {sound.pitch_confidence:.2f}"

@@ -135,8 +135,8 @@ def _fit(labelled: Sequence[GatedSound], settings: GateSettings) -> tuple[GateSe
     """Move one threshold after the other while a move gains MIN_GAIN; each moves at most once."""
     wanted, weights = _labels(labelled)
     moves: list[Move] = []
-    while len(moves) < len(LOOSEST):
-        free = [name for name in LOOSEST if name not in {move.threshold for move in moves}]
+    asked = [name for name in LOOSEST if getattr(settings, name) is not None]
+    while free := [name for name in asked if name not in {move.threshold for move in moves}]:
         best = max((_best_move(name, labelled, wanted, weights, settings) for name in free), key=lambda m: m.gain)
         if best.gain < MIN_GAIN:
             break

@@ -10,7 +10,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from catalog.errors import CatalogError
-from flows.commands import corpus, curation, gate, league, listen, models, nights, novelty, sounds, training, upkeep
+from flows.commands import (
+    corpus,
+    curation,
+    evaluate,
+    gate,
+    league,
+    listen,
+    models,
+    nights,
+    novelty,
+    sounds,
+    training,
+    upkeep,
+)
 from flows.settings import share_cores
 from generation.errors import GenerationError
 
@@ -31,6 +44,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     curation.pack,
     novelty.novelty,
     league.league,
+    evaluate.evaluate,
     training.train,
     upkeep.verify,
     upkeep.rebuild,

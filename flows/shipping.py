@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from generation.audio import file_sha256, write_bytes
-from generation.cards import CARD_FILE, ModelCard, Weights, read_card_file
+from generation.cards import CARD_FILE, LicenceLink, ModelCard, Weights, read_card, read_card_file
 from generation.errors import ConfigError
 from generation.shipped import configs_dir, starter_dir
 from generation.strict_yaml import dump_yaml
@@ -27,12 +27,16 @@ from generation.training.record import RECORD, read_record
 # What loaders write beside a configuration: where it was read from, by whom.
 _REMARKS = frozenset({"is_local", "local_files_only"})
 _EVERY_STEPS = 20
+_OF_CHOPAN = {"training data and bank": "training data", "weights and text-to-picture retrieval": "weights"}
 _NOT_COPIED = (CARD_FILE, LOSSES, CURVES)
 
 
-def ship(model: Path, name: str, starters: Path, configs: Path) -> ModelCard | None:
+def ship(
+    model: Path, name: str, starters: Path, configs: Path, terms: tuple[LicenceLink, ...] = ()
+) -> ModelCard | None:
     """Copy what a run exported into `starters`/NAME, and write `configs`/models/NAME.yaml where it is a whole model.
 
+    terms: the licence chain, where it says more than the corpus and the parts do.
     Raises ConfigError when `model` is no folder that a run exported. Returns the card.
     """
     if not (model / RECORD).is_file():
@@ -54,8 +58,10 @@ def ship(model: Path, name: str, starters: Path, configs: Path) -> ModelCard | N
     if not (model / CARD_FILE).is_file():
         return None
     card = _card(model, name, shared)
+    card = card.model_copy(update={"licence_chain": terms}) if terms else card
     told = card.model_dump(mode="json", exclude_defaults=True)
-    write_bytes(configs / "models" / f"{name}.yaml", dump_yaml(told).encode())
+    head = f"# A starter: shipped inside nightcrate, small enough for a laptop; made by: {card.trained_by}\n"
+    write_bytes(configs / "models" / f"{name}.yaml", (head + dump_yaml(told)).encode())
     return card
 
 
@@ -122,9 +128,15 @@ def _thinned(losses: Path) -> bytes:
     return "\n".join(",".join(row) for row in [header, *kept]).encode() + b"\n"
 
 
+def _terms() -> tuple[LicenceLink, ...]:
+    """The chain of a starter: all learned from the corpus of chopan-starter, whose SoundFonts are credited there."""
+    chain = read_card("chopan-starter").licence_chain
+    return tuple(link.model_copy(update={"part": _OF_CHOPAN.get(link.part, link.part)}) for link in chain)
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python -m flows.shipping RUN/model NAME")
-    made = ship(Path(sys.argv[1]), sys.argv[2], starter_dir(), configs_dir())
+    made = ship(Path(sys.argv[1]), sys.argv[2], starter_dir(), configs_dir(), _terms())
     said = f"shares {made.shared}" if made else "a part to be shared"
     print(f"{sys.argv[2]}: {said}; now run python -m flows.ledger")

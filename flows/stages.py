@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from catalog.embedders import Embedder
 from catalog.errors import CatalogError, LibraryError
@@ -86,12 +87,14 @@ def score_against(
     corpus: Corpus,
     length_s: float,
     infinity: bool = False,
+    kept_in: Path | None = None,
 ) -> None:
     """Score every model against the real notes of a corpus: by these extractors, and by the library's own vectors.
 
     Sounds and notes are cut or zero-padded to length_s for the extractors; vectors are of sounds as they are. The
-    notes are finished as the library's newest night finished its sounds. Raises LibraryError for a library without an
-    accepted sound, and ScoreError for notes that are no reference.
+    notes are finished as the library's newest night finished its sounds; what is heard in them is kept in kept_in,
+    None for the library's index. Raises LibraryError for a library without an accepted sound, and ScoreError for
+    notes that are no reference.
     """
     from catalog.scores.extractors import ClapExtractor
     from catalog.scores.league import LeagueSettings, league
@@ -101,7 +104,7 @@ def score_against(
         raise LibraryError(f"{library.path}: holds no accepted sound, so there is nothing to score")
     settings = LeagueSettings(infinity=infinity)
     finishing = read_judging(gate_of(library)).finish
-    kept_in = library.path / "index"
+    kept_in = kept_in or library.path / "index"
     for extractor in extractors:
         reference = real_notes(corpus, extractor, finishing, length_s, kept_in)
         library.replace_model_scores(league(library, extractor, reference, settings), extractor.id)

@@ -128,6 +128,17 @@ class LoadedModel:
 
         return self._portions.make(len(prompts), make)
 
+    def through_codec(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Clip]:
+        """Return real sounds through this model's pictures and autoencoder and back: the ceiling of what it can sound.
+
+        seeds: one whole number for each clip. Raises CardError where the technique has no such way.
+        """
+        through = getattr(self._technique, "through_codec", None)
+        if through is None:
+            raise CardError(f"{self.card.name}: {self.card.technique} cannot send a given sound through its codec")
+        made: list[Clip] = through(clips, seeds)
+        return made
+
 
 def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu") -> LoadedModel:
     """Load a shipped model by name, or one that `nightcrate train` made by its folder.

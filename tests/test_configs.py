@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.evaluation.settings import read_evaluation
 from flows.judging import read_judging
 from flows.settings import read_night
 from flows.train import RECIPES
@@ -26,6 +27,7 @@ def read_recipe(name: str) -> object:
 
 
 READERS: dict[str, Callable[[str], object]] = {
+    "evaluate": read_evaluation,
     "gate": read_judging,
     "models": read_card,
     "night": read_night,
@@ -34,7 +36,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def test_there_are_configurations() -> None:
-    assert {file.parent.name for file in FILES} == {"gate", "models", "night", "train"}
+    assert {file.parent.name for file in FILES} == set(READERS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)

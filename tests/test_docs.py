@@ -37,6 +37,7 @@ NOT_RUN = {
     ". .venv/bin/activate": "the tests' PATH does that",
     "apt-get install": "for whoever sets the machine up",
     "nightcrate corpus": "minutes of rendering; tests/generation/test_render.py renders a small one",
+    "nightcrate evaluate": "hours of making; tests/flows/test_evaluation_tables.py and _rows.py evaluate toys",
     "nightcrate listen": "people listen; tests/browser takes the test as they do",
     "nightcrate train": "an hour of training; the recipes' own tests train at toy size",
     "python3 -m venv .venv-laion": "make test-slow makes this environment",

@@ -31,7 +31,7 @@ from generation.models.chopan_vae import ChopANVae, sample_latents
 from generation.models.clip_bank import ClipBank
 from generation.models.clip_tower import ClipTower, embed_texts
 from generation.pipelines.chopan_sources import ChopANSettings, Sources, TextRetriever, choose_sources
-from generation.pipelines.diffusion_model import check_rate, open_pipeline
+from generation.pipelines.diffusion_model import check_rate, mono_waves, open_pipeline
 from generation.prompts.vocabulary import understand
 
 TECHNIQUE_VERSION = "chopan-1"
@@ -261,6 +261,18 @@ class ChopANModel:
             Clip(wave[None], rate, tuple(names[index] for index in chosen.indices))
             for wave, chosen in zip(output.waves, output.sources, strict=True)
         ]
+
+    @torch.no_grad()
+    def through_codec(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Clip]:
+        """Real sounds through the codec and the autoencoder and back, cut to the codec's length."""
+        if len(clips) != len(seeds):
+            raise GenerationError(f"{len(clips)} sounds, {len(seeds)} seeds came; equally many are needed")
+        codec = self.pipeline.codec
+        rate = codec.config["sample_rate_hz"]
+        pictures, ranges = codec.encode(torch.from_numpy(mono_waves(clips, rate)))
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        waves = self.pipeline.decode(pictures, ranges, generators, self.settings).cpu().numpy()
+        return [Clip(wave[None], rate) for wave in waves]
 
     def bank_clips(self) -> list[Clip]:
         """Sound every bank note, for an embedder that listens (see TextRetriever)."""

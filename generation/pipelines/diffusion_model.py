@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-from generation.audio import Clip
+from generation.audio import Clip, resample
 from generation.cards import ModelCard
 from generation.errors import CardError, GenerationError
 from generation.pipelines.conditioning import with_notes
@@ -60,6 +61,24 @@ class DiffusionModel:
         output = self.pipeline(texts, seeds, scheduler=scheduler, duration_s=self.duration_s, **given)
         rate = self.pipeline.codec.config["sample_rate_hz"]
         return [Clip(wave[None], rate) for wave in output.waves]
+
+    def through_codec(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Clip]:
+        """Real sounds as this model would sound them if its network made no mistake: codec, autoencoder and back.
+
+        Other rates and stereo are brought to the codec's rate and mono first. Raises as the pipeline's through_codec.
+        """
+        rate = self.pipeline.codec.config["sample_rate_hz"]
+        output = self.pipeline.through_codec(mono_waves(clips, rate), seeds, self.duration_s)
+        return [Clip(wave[None], rate) for wave in output.waves]
+
+
+def mono_waves(clips: Sequence[Clip], rate_hz: int) -> np.ndarray:
+    """Clips of any rate, channels and length as float32 [clips, samples] at one rate, silence after the shorter."""
+    mono = [resample(clip, rate_hz).samples.mean(axis=0) for clip in clips]
+    waves = np.zeros((len(mono), max(map(len, mono), default=0)), np.float32)
+    for row, wave in zip(waves, mono, strict=True):
+        row[: len(wave)] = wave
+    return waves
 
 
 def load_pipeline(

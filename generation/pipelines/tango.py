@@ -98,10 +98,16 @@ class TangoPipeline(TextToSoundPipeline):
         if self.vocoder is None:
             codec = LogMelCodec.from_config(self.codec.config, n_frames=pictures.shape[2])
             phase = seeded_phase(generators, *codec.phase_shape)
-            return codec.decode(pictures, phase.to(pictures.device)).clamp(-1.0, 1.0)
+            waves = codec.decode(pictures, phase.to(pictures.device))
+            # A picture that is too loud is turned down: cut off, it would sound distorted.
+            return waves / waves.abs().amax(dim=1, keepdim=True).clamp_min(1.0)
         # The published transposed convolutions give a few samples more than frames * hop.
         n_samples = pictures.shape[2] * self.codec.config["hop_length"]
         return self.vocoder(pictures[:, 0])[:, :n_samples].clamp(-1.0, 1.0)
+
+    def picture(self, waves: Tensor, n_frames: int) -> Tensor:
+        """Picture sounds at a length of their own: float32 [batch, 1, frames, mel bands]."""
+        return LogMelCodec.from_config(self.codec.config, n_frames=n_frames).encode(waves)
 
     def encode_texts(self, texts: Sequence[str]) -> TextStates:
         """Encode texts by FLAN-T5, padded to the longest and masked."""

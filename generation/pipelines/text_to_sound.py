@@ -88,6 +88,31 @@ class TextToSoundPipeline(DiffusionPipeline):
         # 6. Sound the pictures
         return SoundOutput(waves=self.decode(pictures, generators).cpu().numpy())
 
+    @torch.no_grad()
+    def through_codec(self, waves: np.ndarray, seeds: Sequence[int], duration_s: float | None = None) -> SoundOutput:
+        """Picture sounds, send the pictures through the autoencoder and sound them: the most that this technique can.
+
+        Args:
+            waves: float32 [batch, samples] at the codec's rate; cut or padded with silence to its pictures.
+            seeds: one whole number per sound, of the phase that the pictures do not hold.
+            duration_s: length of the pictures, as in a call.
+
+        Returns:
+            waves as `decode` gives them.
+
+        Raises:
+            GenerationError: the lists differ in length, or the length cannot be.
+            AudioError: a sound holds NaN or infinity, or nothing.
+        """
+        if len(waves) != len(seeds):
+            raise GenerationError(f"{len(waves)} sounds, {len(seeds)} seeds came; equally many are needed")
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        pictures = self.picture(torch.from_numpy(np.asarray(waves)), self.frames_of(duration_s)).to(self.device)
+        vae = getattr(self, "vae", None)
+        if vae is not None:
+            pictures = decode_vae(vae, encode_vae(vae, pictures))
+        return SoundOutput(waves=self.decode(pictures, generators).cpu().numpy())
+
     def check_inputs(
         self,
         prompt: Sequence[str],
@@ -135,6 +160,11 @@ class TextToSoundPipeline(DiffusionPipeline):
         """Sound pictures: float32 [batch, samples] on the pipeline's device."""
         raise NotImplementedError
 
+    def picture(self, waves: Tensor, n_frames: int) -> Tensor:
+        """Picture sounds as the autoencoder takes them: [batch, samples] -> float32 [batch, channels, ...]."""
+        pictures: Tensor = self.codec.encode(waves)
+        return pictures
+
     def encode_texts(self, texts: Sequence[str]) -> TextStates:
         """Encode texts as this technique's network was trained to read them; training uses it too."""
         raise NotImplementedError
@@ -168,6 +198,11 @@ class TextToSoundPipeline(DiffusionPipeline):
 def vae_reduction(vae: AutoencoderKL) -> int:
     """By how much an autoencoder's latents are shorter than its pictures, on each side."""
     return 2 ** (len(vae.config["block_out_channels"]) - 1)
+
+
+def encode_vae(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+    """Encode pictures to the middle of their latents, with the scale that `decode_vae` takes away."""
+    return vae.encode(pictures).latent_dist.mean * vae.config["scaling_factor"]
 
 
 def decode_vae(vae: AutoencoderKL, latents: Tensor) -> Tensor:

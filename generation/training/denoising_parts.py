@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,10 @@ from generation.cards import LicenceLink, read_card
 from generation.errors import TrainingError
 from generation.hub import open_source
 from generation.models.token_numbers import TokenNumbers
+from generation.pipelines.diffusion_model import INDEX_FILE
 from generation.pipelines.network import aids_config
 from generation.registry import model_folder
+from generation.shared_parts import load_shared
 from generation.shipped import config_names
 from generation.strict_yaml import StrictModel
 from generation.training.denoising_settings import PictureSettings, UNetSettings
@@ -61,12 +64,22 @@ def load_text_side(
     return encoder, _tokenizer(tokenizer or source, "tokenizer" if tokenizer else "text_encoder")
 
 
-def open_base(base: str) -> tuple[Path, tuple[LicenceLink, ...]]:
-    """Return the folder of a pipeline to train further, and its terms: of a shipped name, a folder or a hub id."""
+@dataclass(frozen=True)
+class Base:
+    """A pipeline to train further: its folder, its terms, and loaded, the parts that lie outside its folder."""
+
+    folder: Path
+    links: tuple[LicenceLink, ...]
+    shared: Mapping[str, Any]
+
+
+def open_base(base: str) -> Base:
+    """Find a pipeline to train further: a shipped name, a folder or a hub id."""
     if base not in config_names("models"):
-        return open_source(base), parent_links("base", base)
-    chain = (link.model_copy(update={"part": f"base, {link.part}"}) for link in read_card(base).licence_chain)
-    return model_folder(base), tuple(chain)
+        return Base(open_source(base), parent_links("base", base), {})
+    card, folder = read_card(base), model_folder(base)
+    chain = (link.model_copy(update={"part": f"base, {link.part}"}) for link in card.licence_chain)
+    return Base(folder, tuple(chain), load_shared(card, folder / INDEX_FILE))
 
 
 def links_of(settings: StrictModel, names: Sequence[str]) -> tuple[LicenceLink, ...]:

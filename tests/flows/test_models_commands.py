@@ -109,4 +109,4 @@ def test_without_a_network_the_starters_are_named(
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     code, _, err = run(capsys, "fetch", "someone/toy")
-    assert code == 1 and err.count("\n") == 1 and "needs no network: chopan-starter" in err
+    assert code == 1 and err.count("\n") == 1 and "needs no network: audio-diffusion-starter, " in err

@@ -57,7 +57,7 @@ def test_the_first_prompts_are_listed_and_all_of_them_when_asked(capsys, tmp_pat
     library = ("--library", str(tmp_path / "none"))
     _, few, _ = run(capsys, "plan", "starter", *library)
     _, every, _ = run(capsys, "plan", "starter", "--all", *library)
-    assert "56 prompts x 1 model x 1 seed = 56 sounds" in few
+    assert "56 prompts x 3 models x 1 seed, each prompt dealt to one model, = 56 sounds" in few
     assert "and 46 more; --all lists them" in few
     assert "synthetic dark long_release vocal, C4" not in few
     assert "synthetic dark long_release vocal, C4" in every

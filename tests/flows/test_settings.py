@@ -51,7 +51,7 @@ def test_the_starter_night_asks_for_two_unlike_sounds_in_each_cell():
         by_cell.setdefault(prompt.cell, []).append(prompt)
     assert set(by_cell) == {" ".join(cell) for cell in CELLS}
     assert all(len({(p.qualities, p.note) for p in two}) == 2 for two in by_cell.values())
-    assert config.target == 2
+    assert config.deal and config.target == 1 and len(config.models) == 3, "each cell by two of three models"
 
 
 def test_a_night_of_all_prompts_has_12096():

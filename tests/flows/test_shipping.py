@@ -15,7 +15,10 @@ from flows.shipping import ship
 from generation import load_model
 from generation.cards import write_card
 from generation.errors import CardError, ConfigError
+from generation.pipelines.diffusion_model import open_pipeline
+from generation.pipelines.tango import TangoPipeline
 from generation.registry import identify
+from generation.training.denoising_parts import open_base
 from tests.generation.toy_diffusion import LONG, SHORT, TOYS, toy_card
 
 LOSSES = "step,seconds,loss,valid_loss\n0,,,2.0\n" + "".join(
@@ -99,3 +102,12 @@ def test_a_folder_that_no_run_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no training.json; give the model folder"):
         flows.shipping.ship(tmp_path, "x-starter", tmp_path / "starter", tmp_path / "configs")
     assert not (tmp_path / "starter").exists()
+
+
+def test_a_starter_that_shares_can_be_trained_further(starters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generation.training.denoising_parts.config_names", lambda kind: ("second-starter",))
+    base = open_base("second-starter")
+    assert base.shared.keys() >= {"vae", "text_encoder", "codec"} and base.links[0].part.startswith("base, ")
+    pipeline = open_pipeline(TangoPipeline, base.folder, "tango", **base.shared)
+    loaded = load_model("second-starter").generate([SHORT], [1], steps=3, guidance_scale=2.0)[0]
+    assert np.abs(pipeline([SHORT], [1], 3, 2.0).waves[0] - loaded.samples[0]).max() < 1e-4

@@ -270,4 +270,4 @@ def test_without_a_network_the_line_names_the_starters(
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
         with pytest.raises(HubError, match="someone/toy is not on this machine and the hub cannot be") as caught:
             open_source("someone/toy")
-        assert "use a starter model, which needs no network: chopan-starter" in one_line(caught)
+        assert "use a starter model, which needs no network: audio-diffusion-starter, " in one_line(caught)

@@ -180,7 +180,7 @@ def test_without_network_the_line_names_the_starters(tmp_path: Path, hub_cache: 
     with pytest.raises(CardError) as caught:
         load_model(folder)
     assert "someone/toy is not on this machine and the hub cannot be reached" in str(caught.value)
-    assert "use a starter model, which needs no network: chopan-starter" in str(caught.value)
+    assert "use a starter model, which needs no network: audio-diffusion-starter, " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -20,6 +20,7 @@ from generation.pipelines.riffusion import RiffusionAudioPipeline, published_cod
 from generation.pipelines.text_to_sound import vae_reduction
 from generation.training.denoising_export import ModelFacts
 from generation.training.denoising_parts import (
+    Base,
     build_unet,
     links_of,
     load_autoencoder,
@@ -43,8 +44,8 @@ def build(corpus_folder: Path, settings: Settings, device: str) -> DenoisingTask
     if settings.base is None:
         pipeline, name, parents = _from_scratch(settings), "riffusion", links_of(settings, settings.needs)
     else:
-        folder, parents = open_base(settings.base)
-        pipeline, name = _from_base(settings, folder), "riffusion-ft"
+        base = open_base(settings.base)
+        pipeline, name, parents = _from_base(settings, base), "riffusion-ft", base.links
     facts = ModelFacts(
         name=name,
         technique="riffusion",
@@ -55,10 +56,10 @@ def build(corpus_folder: Path, settings: Settings, device: str) -> DenoisingTask
     return DenoisingTask(Path(corpus_folder), settings, device, pipeline, facts)
 
 
-def _from_base(settings: Settings, folder: Path) -> RiffusionAudioPipeline:
+def _from_base(settings: Settings, base: Base) -> RiffusionAudioPipeline:
     # A corpus has this rate; the published pictures mean the same at any.
-    added = published_codec(folder, SAMPLE_RATE_HZ)
-    pipeline = open_pipeline(RiffusionAudioPipeline, folder, "riffusion", **added)
+    added = published_codec(base.folder, SAMPLE_RATE_HZ)
+    pipeline = open_pipeline(RiffusionAudioPipeline, base.folder, "riffusion", **added, **base.shared)
     pipeline.register_modules(codec=resized(pipeline.codec, settings.picture, f"base={settings.base}"))
     return pipeline
 

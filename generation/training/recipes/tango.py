@@ -55,8 +55,8 @@ def build(corpus_folder: Path, settings: Settings, device: str) -> DenoisingTask
             links_of(settings, (*settings.needs, "vocoder")),
         )
     else:
-        folder, parents = open_base(settings.base)
-        pipeline = open_pipeline(TangoPipeline, folder, "tango")
+        base = open_base(settings.base)
+        pipeline, parents = open_pipeline(TangoPipeline, base.folder, "tango", **base.shared), base.links
         pipeline.register_modules(codec=resized(pipeline.codec, settings.picture, f"base={settings.base}"))
         name = "tango-ft"
     facts = ModelFacts(
