@@ -153,7 +153,7 @@ def test_a_newer_schema_is_refused_and_the_folder_untouched(library_path, killed
 
     before = content()
     for read_only in (False, True):
-        with pytest.raises(SchemaTooNewError, match=r"schema 9999, this one knows up to 0002.*update nightcrate"):
+        with pytest.raises(SchemaTooNewError, match=r"schema 9999, this one knows up to 0003.*update nightcrate"):
             Library.open(library_path, read_only=read_only)
     assert content() == before
 
