@@ -84,7 +84,7 @@ class AnyDiffusersModel:
 
     def _sampler(self, name: str) -> Any:
         try:
-            return _known_scheduler(name).from_config(self.usual.config)
+            return _known_scheduler(self.card.name, name).from_config(self.usual.config)
         except (ValueError, TypeError) as error:
             raise CardError(f"{self.card.name}: makes no {name} ({error})") from error
 
@@ -149,16 +149,16 @@ def _pipeline_class(folder: Path, card: ModelCard) -> Any:
 def _scheduler(folder: Path, name: str) -> Any:
     """Build a scheduler of another kind from the saved one's configuration."""
     path = folder / "scheduler" / "scheduler_config.json"
-    scheduler = _known_scheduler(name)
+    scheduler = _known_scheduler(folder, name)
     try:
         return scheduler.from_config(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise CardError(f"{path}: makes no {name} ({error})") from error
 
 
-def _known_scheduler(name: str) -> Any:
+def _known_scheduler(where: Path | str, name: str) -> Any:
     if name not in _SCHEDULERS:
-        raise CardError(unknown_name("scheduler", name, _SCHEDULERS))
+        raise CardError(f"{where}: {unknown_name('scheduler', name, _SCHEDULERS)}")
     return _SCHEDULERS[name]
 
 

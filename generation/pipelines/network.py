@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -72,6 +73,8 @@ def aids_config(sample_channels: int, reduction: int, text_width: int) -> dict[s
     }
 
 
+# Asked for at every step of every sound; what it gives is never written to.
+@lru_cache(maxsize=8)
 def place_channels(rows: int, columns: int) -> Tensor:
     """Waves along both sides: float32 [1, PLACE_CHANNELS, rows, columns].
 

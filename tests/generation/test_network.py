@@ -100,19 +100,26 @@ def test_a_published_network_is_asked_as_it_always_was() -> None:
         assert torch.equal(predict(unet, noisy, time, text), usual)
 
 
-def test_every_aid_reaches_the_answer() -> None:
+def test_every_aid_reaches_the_network() -> None:
     pipeline, time = aided(), torch.tensor(7)
-    text, other = pipeline.encode_texts([SHORT]), pipeline.encode_texts([LONG])
-    noisy = torch.randn(1, 4, 16, 8)
+    unet = pipeline.unet
+    assert unet.class_embedding is not None
+    seen: dict[str, torch.Tensor] = {}
+    for name, part in (("sample", unet.conv_in), ("text", unet.class_embedding)):
+        part.register_forward_pre_hook(lambda _, given, name=name: seen.__setitem__(name, given[0]))  # type: ignore[misc]
+    text, noisy = pipeline.encode_texts([SHORT, "bass, C4"]), torch.randn(2, 4, 16, 8)
+    assert text.comb is not None
     with torch.no_grad():
-        answer = predict(pipeline.unet, noisy, time, text)
+        answer = predict(unet, noisy, time, text)
         assert answer.shape == noisy.shape
-        # Cells away from the borders would answer a moved sample alike, did they not know where they lie.
-        moved = predict(pipeline.unet, noisy.roll(2, dims=2), time, text).roll(-2, dims=2)
-        assert not torch.allclose(moved[..., 3:5, 3:5], answer[..., 3:5, 3:5], atol=1e-4)
-        with_note = replace(text, comb=pipeline.encode_texts(["bass, C4"]).comb)
-        assert not torch.allclose(predict(pipeline.unet, noisy, time, with_note), answer, atol=1e-5)
-        assert not torch.allclose(predict(pipeline.unet, noisy, time, other), answer, atol=1e-5)
+        assert torch.equal(seen["text"], pooled(text))
+        sample, places, combs = seen["sample"].split([4, PLACE_CHANNELS, text.comb.shape[1]], dim=1)
+        assert torch.equal(sample, noisy)
+        assert torch.equal(places[0], place_channels(16, 8)[0]) and torch.equal(places[1], places[0])
+        assert torch.equal(combs, text.comb.expand(-1, -1, 16, 8))
+        assert not combs[0].any() and combs[1].any(), "only the second text names a note"
+        unnamed = replace(text, comb=torch.zeros_like(text.comb))
+        assert not torch.allclose(predict(unet, noisy, time, unnamed)[1], answer[1], atol=1e-5)
 
 
 def test_an_aided_model_is_saved_loaded_and_knows_no_batch(tmp_path: Path) -> None:
