@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from generation.cards import Scheduler
 from generation.errors import ConfigError
 from generation.prompts.prompt import Prompt
 from generation.prompts.selection import Selection, select_prompts
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_LIBRARY = Path("library")
 DEFAULT_BANKS = ("starter",)
 """Novelty banks of a night that names none: the notes that the shipped models learned from."""
+
+Scheduler = Literal["ddpm", "ddim", "dpm-solver++", "euler-ancestral", "edm-dpm-solver++"]
+"""The ways from noise to a sound that a night can name; the last one belongs to pipelines of diffusers alone."""
 
 _PREFIX = "NIGHTCRATE_"
 _KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE")

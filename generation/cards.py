@@ -18,8 +18,6 @@ CARD_FILE = "card.yaml"
 """Name of the card inside a folder of weights that `nightcrate train` made."""
 
 Commercial = Literal["yes", "no", "undeclared"]
-Scheduler = Literal["ddpm", "ddim", "dpm-solver++", "euler-ancestral", "edm-dpm-solver++"]
-"""The ways from noise to a sound that a night can name; the last one belongs to pipelines of diffusers alone."""
 
 # SPDX identifiers (spdx.org/licenses) and whether the licence text lets its subject be used to earn money.
 _COMMERCIAL_USE: dict[str, Commercial] = {

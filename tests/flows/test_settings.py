@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from flows.settings import (
     DEFAULT_LIBRARY,
+    Scheduler,
     SettingsError,
     device_name,
     library_folder,
@@ -17,6 +19,8 @@ from flows.settings import (
     share_cores,
 )
 from generation.errors import ConfigError
+from generation.pipelines.any_diffusers import _SCHEDULERS
+from generation.pipelines.denoising import SCHEDULERS
 from generation.prompts.vocabulary import CELLS
 from generation.shipped import config_names
 
@@ -147,3 +151,7 @@ def test_waiting_threads_go_to_sleep_unless_the_user_said_otherwise(monkeypatch)
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     share_cores()
     assert os.environ["GOMP_SPINCOUNT"] == "7"
+
+
+def test_a_night_can_name_every_scheduler_there_is():
+    assert set(get_args(Scheduler)) == set(_SCHEDULERS) >= set(SCHEDULERS)

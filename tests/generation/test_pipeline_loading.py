@@ -6,17 +6,16 @@ import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from generation import registry
-from generation.cards import Scheduler, write_card
+from generation.cards import write_card
 from generation.errors import CardError, ConfigError, GenerationError
 from generation.pipelines import audio_diffusion, riffusion, tango
-from generation.pipelines.any_diffusers import _SCHEDULERS
 from generation.pipelines.denoising import SCHEDULERS
 from generation.pipelines.diffusion_model import DiffusionModel
 from tests.generation.toy_diffusion import LONG, SHORT, TOYS, toy_card
@@ -102,10 +101,6 @@ def test_the_registry_loads_a_folder_and_makes_clips(folders: Path, technique: s
         assert np.abs(first - second).max() > 1e-4
     with pytest.raises(GenerationError, match=r"no scheduler 'ddpn'; did you mean 'ddpm'"):
         model.generate([LONG], [4], scheduler="ddpn")
-
-
-def test_a_night_can_name_every_scheduler_there_is() -> None:
-    assert set(get_args(Scheduler)) == set(_SCHEDULERS) >= set(SCHEDULERS)
 
 
 def test_a_note_asked_for_goes_into_the_text(folders: Path) -> None:
