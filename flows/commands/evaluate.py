@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import DeviceOption, JsonOption, answer
+from flows.commands.options import Cnn14Option, DeviceOption, JsonOption, VggishOption, answer
 
 
 def evaluate(
@@ -29,16 +29,8 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    vggish: Annotated[
-        Path | None,
-        typer.Option("--vggish", help="Published weights of VGGish, a file or its folder: FAD.", show_default=False),
-    ] = None,
-    cnn14: Annotated[
-        Path | None,
-        typer.Option(
-            "--cnn14", help="Published weights of Cnn14 at 16 kHz, a file or its folder: FD, KL.", show_default=False
-        ),
-    ] = None,
+    vggish: VggishOption = None,
+    cnn14: Cnn14Option = None,
     prompts: Annotated[
         int | None,
         typer.Option("--prompts", min=1, max=2800, help="Prompts of each row [as configured].", show_default=False),

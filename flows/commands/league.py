@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.options import DeviceOption, JsonOption, LibraryOption, answer, library_embedder, open_library
+from flows.commands.options import (
+    Cnn14Option,
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    VggishOption,
+    answer,
+    library_embedder,
+    open_library,
+)
 
 if TYPE_CHECKING:
     from catalog.library import Library
@@ -34,16 +43,8 @@ def league(
             show_default=False,
         ),
     ] = None,
-    vggish: Annotated[
-        Path | None,
-        typer.Option("--vggish", help="Published weights of VGGish, a file or its folder: FAD.", show_default=False),
-    ] = None,
-    cnn14: Annotated[
-        Path | None,
-        typer.Option(
-            "--cnn14", help="Published weights of Cnn14 at 16 kHz, a file or its folder: FD, KL.", show_default=False
-        ),
-    ] = None,
+    vggish: VggishOption = None,
+    cnn14: Cnn14Option = None,
     length: Annotated[
         float, typer.Option("--length", min=1.0, help="Seconds that VGGish and Cnn14 hear of every sound and note.")
     ] = 4.0,

@@ -18,6 +18,16 @@ LibraryOption = Annotated[
     Path | None,
     typer.Option("--library", help="Folder of the library [NIGHTCRATE_LIBRARY, else ./library].", show_default=False),
 ]
+VggishOption = Annotated[
+    Path | None,
+    typer.Option("--vggish", help="Published weights of VGGish, a file or its folder: FAD.", show_default=False),
+]
+Cnn14Option = Annotated[
+    Path | None,
+    typer.Option(
+        "--cnn14", help="Published weights of Cnn14 at 16 kHz, a file or its folder: FD, KL.", show_default=False
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 DeviceOption = Annotated[
     str | None,

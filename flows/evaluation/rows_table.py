@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from flows.evaluation.obedience import Obedience
 from flows.evaluation.scoring import STARTER_FIGURES, Line
 from flows.evaluation.settings import Evaluation
-from flows.evaluation.table import figure_json, figure_text, markdown_row
+from flows.evaluation.table import figure_json, figure_text, markdown_row, unscored
 from flows.making import versions
 
 CONTROL = "control: "
@@ -96,19 +95,8 @@ def rows_json(table: RowsTable) -> str:
         "versions": versions(),
         "complete": table.complete,
         "lines": [
-            {
-                "row": one.line.made.row,
-                "model": one.line.made.model,
-                "reason": one.line.made.reason,
-                "steps": one.line.made.steps,
-                "guidance_scale": one.line.made.guidance_scale,
-                "fingerprint": one.line.made.fingerprint,
-                "technique_version": one.line.made.technique_version,
-                "asked": one.line.made.asked,
-                "heard": one.line.made.heard,
-                "silent": one.line.made.silent,
-                "failed": one.line.made.failed,
-                "seconds": one.line.made.seconds,
+            asdict(one.line.made)
+            | {
                 "default_gate_accepts": one.line.accepted_share,
                 "shares": _shares_json(one.obeys),
                 "figures": [figure_json(record) for record in one.line.figures.values()],
@@ -150,7 +138,7 @@ def _shares_json(obeys: Obedience) -> dict[str, dict[str, float | int | None]]:
 
 def _remarks(table: RowsTable) -> list[str]:
     told = [] if table.complete else ["Not all rows are made yet; the same command goes on."]
-    told += _unscored([one.line for one in table.lines])
+    told += unscored([one.line for one in table.lines], with_setting=False)
     told += table.remarks
     return [
         *told,
@@ -163,13 +151,3 @@ def _remarks(table: RowsTable) -> list[str]:
         "better. FAD knows no labels, so shuffled families move only KL. Not the VGGish or PANNs figures of the "
         "literature.",
     ]
-
-
-def _unscored(lines: Sequence[Line]) -> list[str]:
-    told: dict[str, None] = {}
-    for line in lines:
-        for name, record in line.figures.items():
-            if record.value is None:
-                whose = line.made.row if line.made.reason else f"{line.made.row}, {name}"
-                told[f"{whose} is unscored: {record.reason}"] = None
-    return list(told)

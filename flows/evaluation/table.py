@@ -122,14 +122,15 @@ def remarks(table: Table) -> list[str]:
     return [*told, *REMARKS]
 
 
-def unscored(lines: Sequence[Line]) -> list[str]:
-    """Why rows have no figure, each reason once."""
+def unscored(lines: Sequence[Line], with_setting: bool = True) -> list[str]:
+    """Why rows have no figure, each reason once; with_setting names the steps and guidance, where there are several."""
     told: dict[str, None] = {}
     for line in lines:
         for name, record in line.figures.items():
             if record.value is None:
                 whose = line.made.row if line.made.reason else f"{line.made.row}, {name}"
-                told[f"{whose} ({line.setting.folder}) is unscored: {record.reason}"] = None
+                setting = f" ({line.setting.folder})" if with_setting else ""
+                told[f"{whose}{setting} is unscored: {record.reason}"] = None
     return list(told)
 
 
