@@ -16,7 +16,7 @@ from catalog.records import Kinship
 from flows.progress import progress
 from flows.settings import DEFAULT_BANKS, newest_config
 from generation.audio import Clip, read_clip
-from generation.corpus.nsynth import Corpus, Note, read_audio
+from generation.corpus.nsynth import Corpus, Note, clip_of
 from generation.errors import AudioError
 from generation.finish import finish
 
@@ -108,7 +108,7 @@ def fingerprint_corpus(
 
 def finished(note: Note) -> Clip:
     """A training note as a one-shot of the product; AudioError when it is digital silence."""
-    return finish(Clip(read_audio(note)[None], note.sample_rate_hz))
+    return finish(clip_of(note))
 
 
 def _vectors(library: Library, embedder: Embedder) -> dict[int, np.ndarray]:

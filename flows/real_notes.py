@@ -19,8 +19,7 @@ from catalog.scores.extractors import Extractor
 from catalog.scores.reference import Cell, Reference, build_reference
 from flows.progress import Bar, progress
 from generation.audio import Clip, file_sha256
-from generation.corpus.nsynth import SAMPLE_RATE_HZ as NOTE_RATE_HZ
-from generation.corpus.nsynth import Corpus, Note, read_audio
+from generation.corpus.nsynth import Corpus, Note, clip_of
 from generation.errors import AudioError
 from generation.finish import FinishSettings, finish
 
@@ -65,7 +64,7 @@ def _finished(notes: Sequence[Note], finishing: FinishSettings, bar: Bar) -> Ite
     for note in notes:
         bar.advance()
         try:
-            yield finish(Clip(read_audio(note)[None], NOTE_RATE_HZ), finishing)
+            yield finish(clip_of(note), finishing)
         except AudioError as error:
             logger.warning("%s: left out: %s", note.path, error)
 

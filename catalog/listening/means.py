@@ -4,7 +4,7 @@ Every listener hears every sound, so an answer has a part of the sound, one of t
 maker is the mean over its sounds of their mean answers. Its variance is taken as s2(sound means) / sounds +
 s2(listener means) / listeners: in the crossed random model each term holds the rest once, so their sum holds it once
 too often, and the interval errs on the wide side (the unbiased form takes the mean square of the rest away and may
-turn negative; Searle, Casella and McCulloch, Variance Components, 1992, chapter 4). The interval is a quantile of
+turn negative). The interval is a quantile of
 Student's t with Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946, 110-114), cut to 0..100. It speaks of
 other sounds and other listeners of the same kind, not of these alone.
 """

@@ -19,7 +19,7 @@ from flows import making
 from flows.evaluation.making import MEASURE
 from flows.judging import read_judging
 from generation.audio import Clip, file_sha256
-from generation.corpus.nsynth import SAMPLE_RATE_HZ, Corpus, Note, read_audio
+from generation.corpus.nsynth import SAMPLE_RATE_HZ, Corpus, Note, clip_of
 from generation.prompts.captions import tag_caption
 
 BATCH = 8
@@ -98,7 +98,7 @@ def keep_control(library: Library, control: Control, device: str) -> None:
 
 
 def _as_they_are(notes: Sequence[Note], seeds: Sequence[int]) -> list[Clip]:
-    return [Clip(read_audio(note)[None], SAMPLE_RATE_HZ) for note in notes]
+    return [clip_of(note) for note in notes]
 
 
 def _record(name: str, fingerprint: str) -> ModelRecord:

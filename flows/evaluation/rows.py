@@ -19,7 +19,7 @@ from flows.evaluation.settings import Evaluation
 from flows.making import one_line
 from flows.progress import say
 from generation.audio import Clip, write_bytes
-from generation.corpus.nsynth import SAMPLE_RATE_HZ, Corpus, Note, read_audio, read_corpus
+from generation.corpus.nsynth import Corpus, Note, clip_of, read_corpus
 from generation.errors import GenerationError
 from generation.portions import free_memory
 from generation.registry import LoadedModel, load_model
@@ -124,7 +124,7 @@ def _ceiling(model: str, row: MadeRow, notes: tuple[Note, ...], device: str) -> 
     def sound(some: Sequence[Note], seeds: Sequence[int]) -> list[Clip]:
         if not loaded:
             loaded.append(load_model(model, device))
-        return loaded[0].through_codec([Clip(read_audio(note)[None], SAMPLE_RATE_HZ) for note in some], seeds)
+        return loaded[0].through_codec([clip_of(note) for note in some], seeds)
 
     name = f"{row.model}@{str(row.fingerprint)[:12]} {row.technique_version}"
     return replace(untouched(f"notes through {name}", notes), sound=sound)

@@ -11,14 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from catalog.errors import ListeningError
 from catalog.listening.choice import shuffled
 from catalog.listening.records import Candidate
 from catalog.records import SampleRecord
 from generation.audio import Clip, read_clip
-from generation.corpus.nsynth import Note, read_audio, read_corpus
+from generation.corpus.nsynth import Note, clip_of, read_corpus
 from generation.finish import finish
 from generation.prompts.captions import tag_caption
 
@@ -57,7 +55,7 @@ def _of_corpus(note: Note, like: SampleRecord) -> RealNote:
     candidate = Candidate(note.note_str, None, None, note.family, caption)
 
     def read() -> Clip:
-        return finish(Clip(np.ascontiguousarray(read_audio(note), dtype=np.float32)[None], note.sample_rate_hz))
+        return finish(clip_of(note))
 
     return RealNote(candidate, read)
 

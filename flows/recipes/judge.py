@@ -17,8 +17,8 @@ from torch.nn import functional
 from catalog.embedders.judge import Judge, save_judge
 from catalog.embedders.judge_net import JudgeNet
 from catalog.scores.reference import REFERENCE, Cell, build_reference
-from flows.recipes.pictures import Pictures, clip_of, macro_accuracy, read_log_mel
-from generation.corpus.nsynth import Note
+from flows.recipes.pictures import Pictures, macro_accuracy, read_log_mel
+from generation.corpus.nsynth import Note, clip_of
 from generation.training.settings import TrainSettings
 
 

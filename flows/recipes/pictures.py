@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from catalog.embedders.frontend import (
@@ -20,9 +19,8 @@ from catalog.embedders.frontend import (
     WINDOW,
     log_mel_batch,
 )
-from generation.audio import Clip
 from generation.codecs.waves import to_peak
-from generation.corpus.nsynth import Note, read_audio
+from generation.corpus.nsynth import Note
 from generation.prompts.vocabulary import FAMILIES, QUALITIES, SOURCES
 from generation.training.corpus_pictures import CorpusPictures, Picturing, read_pictures
 from generation.training.mel_augment import augment
@@ -75,11 +73,6 @@ def read_log_mel(folder: Path, balance: float = 0.7) -> Pictures:
     family = torch.tensor([FAMILIES.index(note.family) for note in notes])
     words = torch.tensor([[float(q in note.qualities) for q in QUALITIES] for note in notes])
     return Pictures(corpus, notes, source, family, words)
-
-
-def clip_of(note: Note) -> Clip:
-    """A note's recording as a clip."""
-    return Clip(np.asarray(read_audio(note), np.float32)[None], SAMPLE_RATE_HZ)
 
 
 def _hear(waves: torch.Tensor) -> dict[str, torch.Tensor]:

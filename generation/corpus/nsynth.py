@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from generation.audio import file_sha256
+from generation.audio import Clip, file_sha256
 from generation.corpus.info import CorpusInfo, info_path, read_info
 from generation.errors import CorpusError
 from generation.prompts.vocabulary import FAMILIES, HIGHEST_NOTE, LOWEST_NOTE, QUALITIES, SOURCES, in_order
@@ -112,6 +112,11 @@ def read_audio(note: Note) -> np.ndarray:
     if not len(samples):
         raise CorpusError(f"{note.path}: holds no sound (length 0); make or download the corpus again")
     return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+
+
+def clip_of(note: Note) -> Clip:
+    """A note's recording as a clip. Raises CorpusError as `read_audio` does."""
+    return Clip(np.ascontiguousarray(read_audio(note))[None], SAMPLE_RATE_HZ)
 
 
 def _read_examples(folder: Path) -> list[Note]:

@@ -14,7 +14,7 @@ from catalog.records import ScoreRecord
 from tests.catalog.toy_listening import toy_test
 
 NAN = float("nan")
-# Four observers, twelve units: K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section E.
+# Four observers, twelve units: K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011).
 OBSERVERS = np.array(
     [
         [1, 2, 3, 3, 2, 1, 4, 1, 2, NAN, NAN, NAN],
