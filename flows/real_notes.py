@@ -32,7 +32,7 @@ def real_notes(
     """What an extractor hears in the notes of a corpus, each finished as sounds are.
 
     length_s: what every note is cut or zero-padded to after its finish, None leaves it as it is. kept_in: folder in
-    which it is kept and found again. Silent notes, and cells of a single note, are left out and named in the log.
+    which it is kept and found again. Silent notes, and cells where fewer than two are left, are named in the log.
     Raises ScoreError when no cell is left or a note is too short for the extractor.
     """
     path = kept_in / f"reference-{_key(corpus, extractor, finishing, length_s)}.safetensors" if kept_in else None
@@ -44,11 +44,6 @@ def real_notes(
     by_cell: dict[Cell, list[Note]] = defaultdict(list)
     for note in corpus.notes:
         by_cell[note.source, note.family].append(note)
-    for cell in [cell for cell, notes in by_cell.items() if len(notes) < 2]:
-        logger.warning("%s: a single note of %s; it is left out", corpus.folder, " ".join(cell))
-        del by_cell[cell]
-    if not by_cell:
-        raise ScoreError(f"{corpus.folder}: no source and family has two notes; a larger set of real notes is needed")
     with progress("real notes", sum(map(len, by_cell.values()))) as bar:
         clips: Mapping[Cell, Iterator[Clip]] = {
             cell: _finished(notes, finishing, bar) for cell, notes in by_cell.items()

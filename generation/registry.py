@@ -8,9 +8,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Protocol, cast
 
+from generation.asked import guidance_of, notes_of, seeds_of, steps_of, texts_of
 from generation.audio import Clip, file_sha256
 from generation.cards import CARD_FILE, ModelCard, list_cards, read_card, read_card_file
 from generation.errors import CardError, HubError
@@ -43,6 +45,9 @@ _TECHNIQUES = {
 
 # What a folder of weights holds besides weights: how it came to be, which changes no sound.
 _RECORDS = frozenset({CARD_FILE, "training.json", "losses.csv", "losses.png", "README.md"})
+
+# While diffusers and transformers build a model, every other module made in the process comes out without its weights.
+_loading = Lock()
 
 _fingerprints: dict[tuple[tuple[str, int, int], ...], str] = {}
 
@@ -91,20 +96,23 @@ class LoadedModel:
         seeds: Sequence[int],
         steps: int | None = None,
         guidance_scale: float | None = None,
-        notes: Sequence[int | None] | None = None,
+        notes: Sequence[int | str | None] | None = None,
         scheduler: str | None = None,
     ) -> list[Clip]:
         """Return one raw, not normalised Clip for each prompt; it may hold NaN or exceed 1.
 
-        seeds: one whole number for each prompt; the noise of item i depends on seeds[i] alone.
+        prompts: a list of texts, empty ones too; what is beyond a model's number of tokens is cut off.
+        seeds: one whole number for each prompt, from -2^63 to 2^64 - 1; the noise of item i depends on seeds[i] alone.
         steps, guidance_scale, scheduler ("ddim", "ddpm", "dpm-solver++", ...): None takes the card's.
-        notes: MIDI numbers asked for, None where any will do.
+        notes: MIDI numbers or names ("A2") asked for, None where any will do; what a prompt says of its note gives way.
         All go through the model at once; what does not fit into memory goes in halves.
-        Raises CardError when the lists differ in length.
+        Raises CardError when the lists differ in length, and GenerationError, one line, for anything that cannot be.
         """
-        if len(seeds) != len(prompts) or (notes is not None and len(notes) != len(prompts)):
+        prompts, seeds, asked_notes = texts_of(prompts), seeds_of(seeds), notes_of(notes)
+        steps, guidance_scale = steps_of(steps), guidance_of(guidance_scale)
+        if len(seeds) != len(prompts) or (asked_notes is not None and len(asked_notes) != len(prompts)):
             came = f"{len(prompts)} prompts, {len(seeds)} seeds" + (
-                f", {len(notes)} notes" if notes is not None else ""
+                f", {len(asked_notes)} notes" if asked_notes is not None else ""
             )
             raise CardError(f"generate got {came}; one seed (and one note, if any) is needed for each prompt")
         if not prompts:
@@ -117,7 +125,7 @@ class LoadedModel:
                 seeds[first:end],
                 steps=defaults.steps if steps is None else steps,
                 guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
-                notes=None if notes is None else notes[first:end],
+                notes=None if asked_notes is None else asked_notes[first:end],
                 scheduler=defaults.scheduler if scheduler is None else scheduler,
             )
             if len(clips) != end - first:
@@ -143,12 +151,14 @@ class LoadedModel:
 def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu") -> LoadedModel:
     """Load a shipped model by name, or one that `nightcrate train` made by its folder.
 
+    Threads may load at the same time; they load one after the other.
     Raises CardError (unknown name with the nearest one, weights that must be trained or fetched first,
     an unknown technique) or ConfigError (a card that is not one), each in one line.
     """
     card, folder, module = _find(name_or_folder)
     fingerprint = model_fingerprint(card, folder)
-    technique = cast(Technique, module.load(folder, card, device))
+    with _loading:
+        technique = cast(Technique, module.load(folder, card, device))
     return LoadedModel(card, fingerprint, module.TECHNIQUE_VERSION, technique)
 
 
@@ -172,6 +182,8 @@ def find_card(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path]:
     A shipped name wins over a folder of the same name; "./name" means the folder. A run's --out folder
     stands for the model folder inside it. Raises CardError when there is neither.
     """
+    if not isinstance(name_or_folder, str | os.PathLike) or not os.fspath(name_or_folder):
+        raise CardError(f"{name_or_folder!r} came; a model's name or a folder is needed")
     text = os.fspath(name_or_folder)
     if text in config_names("models"):
         return read_card(text), config_path("models", text)

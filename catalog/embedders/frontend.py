@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from catalog.errors import EmbedderError
 from generation.audio import Clip, resample
 
 SAMPLE_RATE_HZ = 16_000
@@ -40,12 +41,15 @@ def listening_wave(clip: Clip, sample_rate_hz: int = SAMPLE_RATE_HZ, length_s: f
     """The part of a clip that embedders hear: mono, first `length_s` seconds, peak 1 (silence stays silence).
 
     Returns float32 [at most length_s * sample_rate_hz] in [-1, 1]. The cut is at a fixed place, so that the same
-    clip always gives the same vector (ClapFeatureExtractor's own cut of longer clips is random).
+    clip always gives the same vector (ClapFeatureExtractor's own cut of longer clips is random). Raises EmbedderError
+    for NaN or infinity, which would make a vector of NaN.
     """
     if clip.sample_rate_hz != sample_rate_hz:
         clip = resample(clip, sample_rate_hz)
     wave = clip.mono()[: int(length_s * sample_rate_hz)]
     peak = float(np.max(np.abs(wave), initial=0.0))
+    if not np.isfinite(peak):
+        raise EmbedderError("NaN or infinite samples came; leave the sounds out that hold them")
     return (wave / peak if peak > 0 else wave).astype(np.float32)
 
 

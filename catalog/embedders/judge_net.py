@@ -1,6 +1,6 @@
 """The judge's network: a small PANNs-style convolutional classifier of source, family and qualities.
 
-Design after Kong et al. 2020 (PANNs, arXiv 1912.10211, section II-B): blocks of two 3x3 convolutions with batch
+Design after the CNNs of Kong et al. 2020 (PANNs, arXiv 1912.10211): blocks of two 3x3 convolutions with batch
 norm and ReLU, average pooling between blocks, mean over frequency, then the sum of mean and maximum over time, one
 fully connected layer whose ReLU output is the embedding. It departs in size and in having three output layers.
 """

@@ -49,6 +49,8 @@ SHORTEST = (2 ** (len(WIDTHS) - 1) - 1) * HOP
 """Samples that give the 32 columns which five halvings need: 4960, 0.31 s."""
 DIM, CLASSES = 2048, 527
 BATCH = 16  # clips; three to five times faster than one by one, and no faster beyond
+BATCH_SAMPLES = BATCH * 4 * SAMPLE_RATE_HZ
+"""Samples that go through the network together at most, but for a single clip: longer clips go in smaller batches."""
 FEWEST = 2
 """Clips that go through the network together at least; see `at_least`."""
 # Two float32 computations of the same matrix agree far better, another window or mel scale far worse.
@@ -147,8 +149,9 @@ class Cnn14(nn.Module):
         embeddings, logits = [np.zeros((0, DIM), np.float32)], [np.zeros((0, CLASSES), np.float32)]
         # TF32, which cuDNN takes where it can, keeps three digits; scores are compared to more.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            for start in range(0, len(waves), BATCH):
-                part = waves[start : start + BATCH]
+            size = max(1, min(BATCH, BATCH_SAMPLES // waves.shape[1]))
+            for start in range(0, len(waves), size):
+                part = waves[start : start + size]
                 embedding, logit = self(torch.from_numpy(at_least(part, FEWEST)).to(device))
                 embeddings.append(embedding[: len(part)].cpu().numpy())
                 logits.append(logit[: len(part)].cpu().numpy())

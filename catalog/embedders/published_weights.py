@@ -147,9 +147,10 @@ def _read_safetensors(path: Path) -> PublishedWeights:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, ValueError) as error:
+        origin = about.get("origin_sha256")
+    except (SafetensorError, OSError, ValueError, AttributeError) as error:
         raise EmbedderError(f"{path}: no safetensors file, or a damaged one ({error})") from error
-    return PublishedWeights(tensors, str(about.get("origin_sha256") or _sha256(path)))
+    return PublishedWeights(tensors, str(origin or _sha256(path)))
 
 
 def _check_hash(path: Path, published: PublishedFile, came: str, wanted: str | None) -> None:

@@ -42,8 +42,6 @@ SHORTEST = WINDOW + (EXAMPLE_FRAMES - 1) * HOP
 DIM = 128
 GROUP = 32
 """Examples that go through the network together, always so many; see `at_least`."""
-CLIPS = 32
-"""Waveforms whose pictures are held at a time."""
 
 
 class VGGish(nn.Module):
@@ -108,16 +106,16 @@ class VGGish(nn.Module):
         peak.
         """
         waves = checked_waveforms(waveforms_16k, SHORTEST, "VGGish")
-        frames = (1 + (waves.shape[1] - WINDOW) // HOP) // EXAMPLE_FRAMES
+        heard = np.lib.stride_tricks.sliding_window_view(waves, SHORTEST, axis=1)[:, :: EXAMPLE_FRAMES * HOP]
+        frames = heard.shape[1]
         out = [np.zeros((0, DIM), np.float32)]
         device = next(self.parameters()).device
         # TF32, which cuDNN takes where it can, keeps three digits; scores are compared to more.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            for first in range(0, len(waves), CLIPS):
-                flat = log_mel_examples(waves[first : first + CLIPS]).reshape(-1, EXAMPLE_FRAMES, MEL_BANDS)
-                for start in range(0, len(flat), GROUP):
-                    part = flat[start : start + GROUP]
-                    out.append(self(torch.from_numpy(at_least(part, GROUP)).to(device))[: len(part)].cpu().numpy())
+            for start in range(0, len(waves) * frames, GROUP):
+                places = np.arange(start, min(start + GROUP, len(waves) * frames))
+                part = log_mel_examples(heard[places // frames, places % frames])[:, 0]
+                out.append(self(torch.from_numpy(at_least(part, GROUP)).to(device))[: len(part)].cpu().numpy())
         return np.concatenate(out).reshape(len(waves), frames, DIM)
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from catalog.arrays import plain_array
 from catalog.errors import EmbedderError
 
 SAMPLE_RATE_HZ = 16_000
 TANGO_VENDORED = "audioldm_eval as vendored in TANGO (34ecd38)"
 """Name of the variant whose FD, KL and inception score `prepare_as_vendored_tango` follows, for score records."""
 TANGO_SHORTEST = 2 * SAMPLE_RATE_HZ
+LOUDEST = 1_000.0
+"""No sound in [-1, 1] is louder, not even a raw one; 16-bit samples that became floats unscaled mostly are."""
 
 
 def prepare_as_vendored_tango(waveform_16k: np.ndarray) -> np.ndarray:
@@ -34,7 +37,7 @@ def prepare_as_vendored_tango(waveform_16k: np.ndarray) -> np.ndarray:
 
 def one_waveform(waveform_16k: np.ndarray) -> np.ndarray:
     """Return a single waveform [samples] as the batch [1, samples] it is. Raises EmbedderError for another shape."""
-    wave = np.asarray(waveform_16k)
+    wave = plain_array(waveform_16k, "waveform", EmbedderError)
     if wave.ndim != 1:
         raise EmbedderError(f"a waveform of shape {wave.shape} came; one mono waveform [samples] is needed")
     return wave[None]
@@ -44,9 +47,10 @@ def checked_waveforms(waveforms_16k: np.ndarray, shortest: int, listener: str) -
     """Return waveforms [n, samples] of any float type unchanged, or raise EmbedderError saying what is wrong.
 
     `shortest`: samples that `listener`, named in the error, needs. Refused are other shapes, integers (their scale is
-    unknown), shorter waveforms and NaN or infinity, which would go through a network and spoil the score of a set.
+    unknown) and floats beyond LOUDEST (it is wrong), shorter waveforms and NaN or infinity, which would go through a
+    network and spoil the score of a set.
     """
-    waves = np.asarray(waveforms_16k)
+    waves = plain_array(waveforms_16k, "waveforms", EmbedderError)
     if waves.ndim != 2:
         raise EmbedderError(f"waveforms of shape {waves.shape} came; a batch [n, samples] of equal lengths is needed")
     if waves.dtype.kind != "f":
@@ -58,6 +62,9 @@ def checked_waveforms(waveforms_16k: np.ndarray, shortest: int, listener: str) -
         )
     if not np.isfinite(waves).all():
         raise EmbedderError("NaN or infinite samples came; leave the sounds out that hold them")
+    peak = float(np.max(np.abs(waves), initial=0.0))
+    if peak > LOUDEST:
+        raise EmbedderError(f"a peak of {peak:.3g} came; floats in [-1, 1] are needed: divide 16-bit samples by 32768")
     return waves
 
 

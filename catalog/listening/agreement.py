@@ -3,7 +3,7 @@
 alpha = 1 - D_o / D_e: the mean squared difference of two listeners on the same sound over that of any two answers
 (K. Krippendorff, Computing Krippendorff's Alpha-Reliability, University of Pennsylvania, 2011, whose example of four
 observers and twelve units the tests repeat). 1 is full agreement, 0 what chance gives, below 0 is worse. Krippendorff
-asks for 0.8, and 0.667 for tentative conclusions (Content Analysis, 2004, chapter 11).
+asks for 0.8, and 0.667 for tentative conclusions (Content Analysis, 2004, p. 241).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Frechet distance between two sets of features: the pure number, no network and no store.
 
 The distance of two Gaussians (Dowson and Landau 1982; Heusel et al. 2017, "GANs trained by a two
-time-scale update rule", eq. 6) is
+time-scale update rule") is
 
     d^2 = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
 
@@ -20,10 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.errors import ScoreError
+from catalog.scores.feature_table import feature_table
 
 # Smallest over largest eigenvalue above which a squared matrix still gives its root to about 1e-12: the
 # eigenvalues are known to 1e-16 of the largest, and the root of the smallest divides that by 2 * 1e-4.
 WELL_CONDITIONED = 1e-8
+LARGEST = 1e70
+"""Features beyond this would overflow: some of them are multiplied four times. The largest float32 is 3e38."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +48,14 @@ class Gaussian:
 
 
 def gaussian(features: np.ndarray, name: str = "features") -> Gaussian:
-    """Fit a Gaussian to features [n, d] of any float type.
+    """Fit a Gaussian to features [n, d] of any real type.
 
     `name` says in the error whose features they are. Raises ScoreError for anything that is not a finite
-    2-d array with at least two rows: one row has no covariance.
+    2-d array of at most LARGEST with at least two rows: one row has no covariance.
     """
-    x = np.asarray(features, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise ScoreError(f"{name}: shape {x.shape} came, a table [n, d] is needed; stack one row per sound")
+    x = feature_table(features, name, LARGEST)
     if x.shape[0] < 2:
-        raise ScoreError(f"{name}: {x.shape[0]} row(s) came, at least 2 are needed to have a covariance")
-    if not np.isfinite(x).all():
-        raise ScoreError(f"{name}: NaN or infinite values came; leave the sounds out that made them")
+        raise ScoreError(f"{name}: 1 row came, at least 2 are needed to have a covariance")
     mean = x.mean(axis=0)
     factor = (x - mean) / np.sqrt(x.shape[0] - 1)
     if factor.shape[0] > factor.shape[1]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catalog.errors import ScoreError
 from catalog.records import SampleFilter, SampleRecord
 from catalog.scores.extractors import Extractor, Heard, hear
 from catalog.scores.frechet import Gaussian, gaussian
@@ -41,7 +42,11 @@ def sounds_by_model(library: Library) -> dict[str, list[SampleRecord]]:
 def bring_up_to_date(
     library: Library, model: str, samples: Sequence[SampleRecord], listen: Listen, distances: Distances
 ) -> Tally:
-    """Bring the tally of a model up to date: forget what is gone, hear what is new."""
+    """Bring the tally of a model up to date: forget what is gone, hear what is new.
+
+    Raises ScoreError when a sound gives another number of rows than a real note: distances of unequal rows do not
+    compare.
+    """
     reference = distances.reference
     path = tally_path(library.path, model, reference)
     tally = Tally.load(path)
@@ -53,6 +58,11 @@ def bring_up_to_date(
         readable, heard = listen(new[start : start + HEAR_AT_ONCE])
         if not readable:
             continue
+        if (heard.counts != reference.rows_a_note).any():
+            raise ScoreError(
+                f"{reference.judge} gave {sorted(set(heard.counts.tolist()))} rows a sound, {reference.rows_a_note} "
+                "are needed, as of real notes; make the reference with a length that all are cut to"
+            )
         cells = [reference.cells(sample.source, sample.family) for sample in readable]
         rows = heard.features.reshape(len(readable), reference.rows_a_note, -1)
         fads = np.array([distances.of(x, one) for x, one in zip(rows, cells, strict=True)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from catalog.errors import ScoreError
+from catalog.scores.feature_table import feature_table
 from catalog.scores.kl import softmax
 
 # The order in which the audioldm_eval family of tools deals sounds into splits.
@@ -20,11 +21,7 @@ def inception_score(logits: np.ndarray, splits: int = 10, seed: int = SEED) -> t
     the number of splits and a little on the order of rows. Departs from it in one thing: fewer rows than splits,
     which there give empty splits, raise ScoreError, as do NaN, another shape and fewer than one split.
     """
-    table = np.asarray(logits, dtype=np.float64)
-    if table.ndim != 2 or 0 in table.shape:
-        raise ScoreError(f"logits: shape {table.shape} came, a table [n, classes] is needed")
-    if not np.isfinite(table).all():
-        raise ScoreError("logits: NaN or infinite values came; leave the sounds out that made them")
+    table = feature_table(logits, "logits")
     if not 1 <= splits <= len(table):
         raise ScoreError(f"{len(table)} row(s) came for {splits} splits; every split needs a row")
     p = softmax(table)[np.random.RandomState(seed).permutation(len(table))]

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from catalog.errors import ScoreError
-from catalog.scores.frechet import Gaussian, gaussian, gaussian_distance
+from catalog.scores.feature_table import feature_table
+from catalog.scores.frechet import LARGEST, Gaussian, gaussian, gaussian_distance
 from catalog.scores.moments import Moments
 
 POINTS = 25
@@ -40,9 +41,7 @@ def fad_infinity(
     sets of the same distribution: it is unbiased, and the truth is 0. Raises ScoreError when fewer than d sounds would
     be drawn, or fewer than two points asked for.
     """
-    x = np.asarray(features, dtype=np.float64)
-    if x.ndim != 2:
-        raise ScoreError(f"features: shape {x.shape} came, a table [n, d] is needed; stack one row per sound")
+    x = feature_table(features, "features", LARGEST)
     smallest = len(x) // 2 if smallest is None else smallest
     if points < 2 or not x.shape[1] <= smallest < len(x):
         raise ScoreError(

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from catalog.errors import ScoreError
+from catalog.scores.feature_table import feature_table
 
 # The reference tools add this to the generated distribution only, after softmax or sigmoid, and do not
 # renormalise; hence equal inputs score slightly below 0 and disjoint ones stop near -ln(1e-6) = 13.8.
@@ -31,8 +32,8 @@ def kl_divergence(
     tables call KL. "sigmoid" lacks the (1 - p) term, as in the reference tools, and is no true divergence:
     it can be negative. Raises ScoreError on NaN, unequal shapes, no rows or another form.
     """
-    p = _table(reference_logits, "reference logits")
-    q = _table(generated_logits, "generated logits")
+    p = feature_table(reference_logits, "reference logits")
+    q = feature_table(generated_logits, "generated logits")
     if p.shape != q.shape:
         raise ScoreError(f"logits of shape {p.shape} and {q.shape} came; pairs need equal shapes")
     if form == "softmax":
@@ -57,8 +58,8 @@ def label_matched_kl(reference_means: np.ndarray, posteriors: np.ndarray) -> flo
 
 def label_matched_kls(reference_means: np.ndarray, posteriors: np.ndarray) -> np.ndarray:
     """Return the terms of label_matched_kl, one for each sound, float64 [n]; see there."""
-    p = _table(reference_means, "reference posteriors")
-    q = _table(posteriors, "posteriors")
+    p = feature_table(reference_means, "reference posteriors")
+    q = feature_table(posteriors, "posteriors")
     if p.shape != q.shape:
         raise ScoreError(f"posteriors of shape {p.shape} and {q.shape} came; equal shapes are needed")
     for table, name in ((p, "reference posteriors"), (q, "posteriors")):
@@ -70,7 +71,8 @@ def label_matched_kls(reference_means: np.ndarray, posteriors: np.ndarray) -> np
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the softmax over the last axis, float64, safe for large logits."""
     shifted = np.asarray(logits, dtype=np.float64)
-    shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):  # a difference beyond all floats is a probability of 0 as well
+        shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
@@ -95,13 +97,3 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     """Return the logistic function without overflow for large negative logits."""
     positive = np.exp(-np.abs(logits))
     return np.where(logits >= 0, 1.0, positive) / (1.0 + positive)
-
-
-def _table(values: np.ndarray, name: str) -> np.ndarray:
-    """Return values as float64 [n, classes] or raise ScoreError."""
-    table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 2 or 0 in table.shape:
-        raise ScoreError(f"{name}: shape {table.shape} came, a table [n, classes] is needed")
-    if not np.isfinite(table).all():
-        raise ScoreError(f"{name}: NaN or infinite values came; leave the sounds out that made them")
-    return table

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.errors import ScoreError
-from catalog.scores.frechet import Gaussian, square_factor
+from catalog.scores.feature_table import feature_table
+from catalog.scores.frechet import LARGEST, Gaussian, square_factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +36,7 @@ class Moments:
     @classmethod
     def of(cls, rows: np.ndarray) -> Moments:
         """Moments of vectors [n, d], n at least 1. Raises ScoreError for another shape, NaN or infinity."""
-        x = np.asarray(rows, dtype=np.float64)
-        if x.ndim != 2 or 0 in x.shape:
-            raise ScoreError(f"features: shape {x.shape} came, a table [n, d] with a row is needed")
-        if not np.isfinite(x).all():
-            raise ScoreError("features: NaN or infinite values came; leave the sounds out that made them")
+        x = feature_table(rows, "features", LARGEST)
         mean = x.mean(axis=0)
         return cls(len(x), mean, _short(x - mean if len(x) > 1 else x[:0]))
 

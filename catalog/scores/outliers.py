@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from catalog.arrays import plain_array
 from catalog.errors import ScoreError
 from catalog.scores.frechet import Gaussian, gaussian, gaussian_distance
 
@@ -19,7 +20,7 @@ def sample_fads(frames: np.ndarray, real: Gaussian) -> np.ndarray:
     With one frame a sound is a point without variance: |x - m|^2 + tr S. Sounds of other lengths have other numbers of
     frames and cannot come in the same call. Raises ScoreError for another shape, another d, NaN or infinity.
     """
-    x = np.asarray(frames, dtype=np.float64)
+    x = plain_array(frames, "frames", ScoreError).astype(np.float64, copy=False)
     if x.ndim != 3 or x.shape[1] == 0 or x.shape[2] != real.mean.size:
         raise ScoreError(f"frames of shape {x.shape} came; [n, f, {real.mean.size}] is needed, f equal for all sounds")
     if not np.isfinite(x).all():

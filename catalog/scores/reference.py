@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ from catalog.errors import ScoreError
 from catalog.scores.extractors import Extractor, Judge, hear
 from catalog.scores.kl import label_matched_kl
 from generation.audio import Clip, write_bytes
+
+logger = logging.getLogger(__name__)
 
 Cell = tuple[str, str]
 """(source, family)"""
@@ -96,19 +99,19 @@ class Reference:
             with safe_open(path, framework="numpy") as file:
                 about = json.loads(file.metadata()[_METADATA_KEY])
                 tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+            return cls(
+                name=about["name"],
+                judge=about["judge"],
+                length_s=about["length_s"],
+                features=_part(tensors, "features"),
+                posteriors=_part(tensors, "posterior"),
+                own_kl={_cell(key): value for key, value in about["own_kl"].items()},
+                rows_a_note=about.get("rows_a_note", 1),
+            )
         except FileNotFoundError as error:
             raise ScoreError(f"{path}: there is no reference here; make one with the judge") from error
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ScoreError(f"{path}: this is no reference of nightcrate ({error})") from error
-        return cls(
-            name=about["name"],
-            judge=about["judge"],
-            length_s=about["length_s"],
-            features=_part(tensors, "features"),
-            posteriors=_part(tensors, "posterior"),
-            own_kl={_cell(key): value for key, value in about["own_kl"].items()},
-            rows_a_note=about.get("rows_a_note", 1),
-        )
 
 
 def build_reference(
@@ -116,8 +119,9 @@ def build_reference(
 ) -> Reference:
     """Let a judge hear real notes, finished in the same way as the sounds that will be scored.
 
-    `name` says which notes these are. Raises ScoreError when a cell has fewer than two notes, or when the judge has
-    not the same number of rows, one or more, for every note.
+    `name` says which notes these are. Cells with fewer than two notes, which have no covariance, are left out and
+    named in the log. Raises ScoreError when no cell is left, or when the judge has not the same number of rows, one
+    or more, for every note.
     """
     features: dict[Cell, np.ndarray] = {}
     posteriors: dict[Cell, np.ndarray] = {}
@@ -126,13 +130,16 @@ def build_reference(
     for cell in sorted(clips_by_cell):
         heard = hear(judge, clips_by_cell[cell], length_s)
         if len(heard.counts) < 2:
-            raise ScoreError(f"{' '.join(cell)}: {len(heard.counts)} note(s) came, at least 2 are needed")
+            logger.warning("%s: %d note(s) of %s; at least 2 are needed", name, len(heard.counts), " ".join(cell))
+            continue
         features[cell] = heard.features
         rows |= set(heard.counts.tolist())
         if heard.posteriors is not None:
             posteriors[cell] = heard.posteriors.mean(axis=0)
             means = np.tile(posteriors[cell], (len(heard.posteriors), 1))
             own_kl[cell] = label_matched_kl(means, heard.posteriors)
+    if not features:
+        raise ScoreError(f"{name}: no source and family has two notes; a larger set of real notes is needed")
     if len(rows) != 1 or 0 in rows:
         raise ScoreError(
             f"{judge.id} gave {sorted(rows)} rows a note; equally many are needed, one at least: cut notes to one "

@@ -68,7 +68,8 @@ def serve(
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                print("stopped; every answer given is kept", flush=True)
+                # A browser keeps what is set and not sent under the address, port included.
+                print(f"stopped; every answer given is kept; go on with --port {server.server_address[1]}", flush=True)
 
 
 @app.command()

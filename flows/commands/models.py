@@ -23,7 +23,8 @@ def list_models(as_json: JsonOption = False) -> None:
     from generation.cards import list_cards
 
     cards = list_cards()
-    lines = [f"{card.name:<28s} {card.tier:<8s} {_terms(card):<24s} {card.description}" for card in cards]
+    width = max(len(card.name) for card in cards)
+    lines = [f"{card.name:<{width}s} {card.tier:<8s} {_terms(card):<24s} {card.description}" for card in cards]
     answer([card.model_dump(mode="json") for card in cards], as_json, "\n".join(lines))
 
 
@@ -129,7 +130,12 @@ def _card_text(card: ModelCard) -> str:
         f"  technique {card.technique}, tier {card.tier}, {card.sample_rate_hz} Hz, {card.length_s} s",
         f"  commercial use: {card.commercial}",
     ]
-    lines += [f"    {link.part}: {link.name}, {link.licence or 'no licence given'}" for link in card.licence_chain]
+    lines += [
+        f"    {link.part}: {link.name}, {link.licence or 'no licence given'}" + (f" ({link.url})" if link.url else "")
+        for link in card.licence_chain
+    ]
+    if card.weights and card.weights.hub:
+        lines.append(f"  weights: {card.weights.hub} on the hub; fetch them: nightcrate models fetch {card.name}")
     if card.trained_by:
         lines.append(f"  trained by: {card.trained_by}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ heard is a miss everywhere.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,10 +21,12 @@ from flows.evaluation.making import EVERY
 from flows.evaluation.shares import Share
 from flows.judging import read_judging
 from flows.stages import embed_missing
-from generation.audio import Clip, read_clip, resample
+from generation.audio import AudioError, Clip, read_clip, resample
 from generation.corpus.qualities import measure, words
 from generation.prompts.vocabulary import FAMILIES, SOURCES
 from generation.tuning import finish_in_tune
+
+logger = logging.getLogger(__name__)
 
 NEAR_CENTS = 50.0
 FAMILY_SENTENCES = ("a {} sound", "{}", "a single note of a {}", "the sound of a {}")
@@ -68,13 +71,16 @@ class Obedience:
 
 
 def obedience(library: Library, model: str, judge: Judge, embedder: Embedder) -> Obedience:
-    """Count what a model's sounds in a library are; its vectors are made where they are missing."""
+    """Count what a model's sounds in a library are; its vectors are made where they are missing.
+
+    A damaged sound is named in the log and left out, as in the league.
+    """
     everything = library.samples(SampleFilter(models=(model,), statuses=EVERY.statuses))
-    heard = sorted((one for one in everything if one.status == "accepted"), key=lambda one: one.job_key)
+    heard, clips = _readable(library, [one for one in everything if one.status == "accepted"])
     silent = [one for one in everything if one.status != "accepted"]
-    if not everything:
+    of = len(heard) + len(silent)
+    if not of:
         return Obedience()
-    clips = [read_clip(library.audio_path(sample)) for sample in heard]
     posteriors, _ = judge.posteriors(clips)
     embed_missing(library, embedder)
     vectors = _vectors(library, embedder, heard)
@@ -90,7 +96,7 @@ def obedience(library: Library, model: str, judge: Judge, embedder: Embedder) ->
     sourceless = sum(sample.source is None for sample in silent)
 
     def right(name: str, truth: Sequence[str | None]) -> Share:
-        return Share(sum(a == b for a, b in zip(answers[name], truth, strict=True)), len(everything))
+        return Share(sum(a == b for a, b in zip(answers[name], truth, strict=True)), of)
 
     def right_source(name: str) -> Share:
         hits = sum(answers[name][i] == heard[i].source for i in with_source)
@@ -111,6 +117,20 @@ def obedience(library: Library, model: str, judge: Judge, embedder: Embedder) ->
         near=near,
         near_tuned=near_tuned,
     )
+
+
+def _readable(library: Library, samples: Sequence[SampleRecord]) -> tuple[list[SampleRecord], list[Clip]]:
+    """The sounds whose files can be read, in the order of their jobs' keys, and their clips."""
+    readable: list[SampleRecord] = []
+    clips: list[Clip] = []
+    for sample in sorted(samples, key=lambda one: one.job_key):
+        try:
+            clips.append(read_clip(library.audio_path(sample)))
+        except AudioError as error:
+            logger.warning("not counted: %s; `nightcrate verify` lists what is damaged", error)
+            continue
+        readable.append(sample)
+    return readable, clips
 
 
 def _named(scores: np.ndarray, names: Sequence[str]) -> list[str]:

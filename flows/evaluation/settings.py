@@ -59,6 +59,8 @@ class Evaluation(StrictModel):
                 raise ValueError("rows has no steps and guidance_scales: every model samples as its card says")
         elif not (self.steps and self.guidance_scales):
             raise ValueError(f"{self.experiment} needs steps and guidance_scales, at least one of each")
+        if any(len(set(values)) < len(values) for values in (self.steps, self.guidance_scales)):
+            raise ValueError("a setting stands twice; each steps and guidance_scale once")
         if any(steps < 1 for steps in self.steps) or any(scale < 0 for scale in self.guidance_scales):
             raise ValueError("steps of at least 1 and guidance_scales of at least 0 are needed")
         return self

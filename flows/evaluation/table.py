@@ -20,6 +20,11 @@ FULL = 1000
 """Prompts of a row from which on a table is more than indicative."""
 LONGEST_REASON = 50
 """Characters of a reason that stands in its cell."""
+# A bracket after a line break would be an option; < > and | are other characters in LaTeX's first encoding.
+_TEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}", "[": "{[}", "]": "{]}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -191,12 +196,17 @@ def figure_json(record: ScoreRecord) -> dict[str, object]:
     }
 
 
-def figure_text(record: ScoreRecord) -> str:
-    """One figure for people: with its interval, or why there is none; a long reason stands under the table."""
+def figure_text(record: ScoreRecord, heard: int) -> str:
+    """One figure for people: with its interval, or why there is none; a long reason stands under the table.
+
+    heard: sounds of the row. A figure of another number (a reference without a family, a damaged sound) says it.
+    """
     if record.value is None:
         return f"unscored: {record.reason}" if len(record.reason or "") <= LONGEST_REASON else "unscored"
     low, high = record.settings.get("low"), record.settings.get("high")
-    return f"{record.value:.3g}" + ("" if low is None or high is None else f" ({low:.3g} to {high:.3g})")
+    about = [] if low is None or high is None else [f"{low:.3g} to {high:.3g}"]
+    about += [] if record.n == heard else [f"n = {record.n}"]
+    return f"{record.value:.3g}" + (f" ({'; '.join(about)})" if about else "")
 
 
 def markdown_row(cells: Sequence[str]) -> str:
@@ -221,7 +231,7 @@ def _cells(line: Line | None, setting: Setting, names: Sequence[str]) -> list[st
         "-" if steps is None else str(steps),
         "-" if scale is None else f"{scale:g}",
         str(made.heard) if made.heard == made.asked else f"{made.heard} of {made.asked}",
-        *(figure_text(line.figures[name]) if name in line.figures else "-" for name in names),
+        *(figure_text(line.figures[name], made.heard) if name in line.figures else "-" for name in names),
         "-" if line.accepted_share is None else f"{100 * line.accepted_share:.0f} %",
         "-" if made.seconds is None else f"{made.seconds:.3g}",
     ]
@@ -234,6 +244,6 @@ def _told(published: Published, with_ratings: bool) -> list[str]:
 
 
 def _tex(text: str) -> str:
-    """Text with LaTeX's own characters escaped; brackets in braces, since after a line break they are an option."""
-    escaped = re.sub(r"([&%$#_{}])", r"\\\1", text.replace("\\", r"\textbackslash "))
-    return re.sub(r"[~^]", lambda found: rf"\{found[0]}{{}}", escaped).replace("[", "{[}").replace("]", "{]}")
+    """Text with the characters escaped that LaTeX reads as its own or shows as others; code in single quotes."""
+    quoted = re.sub(r"`([^`]*)`", r"`\1'", text)
+    return "".join(_TEX.get(character, character) for character in quoted)

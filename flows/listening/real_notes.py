@@ -1,7 +1,8 @@
 """Real notes for a listening test: from a folder in NSynth's format, or from sound files with captions.csv.
 
 A real note is finished like a made sound (DC out, trimmed, faded), and its words are as many and of the same kind as
-those of a made one, so that neither silence nor the wording tells it apart.
+those of a made one, so that neither silence nor the wording tells it apart. A note of fewer quality words than any
+made sound is left out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from generation.audio import Clip, read_clip
 from generation.corpus.nsynth import Note, clip_of, read_corpus
 from generation.finish import finish
 from generation.prompts.captions import tag_caption
+from generation.prompts.vocabulary import QUALITIES
 
 CAPTIONS = "captions.csv"
 
@@ -34,18 +36,43 @@ class RealNote:
 def real_notes(folder: Path, made: Sequence[SampleRecord], seed: int) -> list[RealNote]:
     """The real notes of a folder; the words of each follow the pattern of a sound among `made`, drawn by seed.
 
-    Raises ListeningError for a folder with neither examples.json nor captions.csv, or captions that name no file;
-    CorpusError for a corpus that is not what it promises.
+    Raises ListeningError for a folder with neither examples.json nor captions.csv, captions that name no file, and a
+    corpus whose notes cannot be asked for in words like those of the made sounds; CorpusError for a corpus that is not
+    what it promises.
     """
     if (folder / "examples.json").is_file():
-        notes = shuffled({note.note_str: note for note in read_corpus(folder).notes}.items(), seed, "wording")
-        return [_of_corpus(note, made[row % len(made)]) for row, (_, note) in enumerate(notes)]
+        return _worded_alike(folder, made, seed)
     if (folder / CAPTIONS).is_file():
         return _captioned(folder)
     raise ListeningError(
         f"{folder}: holds no real notes; a folder in NSynth's format (examples.json, audio/), or sound files and a "
         f"{CAPTIONS} with the columns file, caption and, if you like, family is needed"
     )
+
+
+def _worded_alike(folder: Path, made: Sequence[SampleRecord], seed: int) -> list[RealNote]:
+    """The notes of a corpus that can be asked for in words like those of a made sound."""
+    tagged = [
+        one for one in made if one.prompt == tag_caption(one.source, one.qualities, one.family or "", one.note_asked)
+    ]
+    if not tagged:
+        raise ListeningError(
+            f"{folder}: has tags alone, and no sound was asked for in tags, so the words would tell the notes apart; "
+            f"name sound files with a {CAPTIONS} worded like the prompts"
+        )
+    fitting = {count: [one for one in tagged if len(one.qualities) <= count] for count in range(len(QUALITIES) + 1)}
+    by_name = {note.note_str: note for note in read_corpus(folder).notes}
+    found = []
+    for row, name in enumerate(shuffled(by_name, seed, "wording")):
+        note = by_name[name]
+        if like := fitting[len(note.qualities)]:
+            found.append(_of_corpus(note, like[row % len(like)]))
+    if not found:
+        raise ListeningError(
+            f"{folder}: no real note has as many quality words as the sounds were asked for with, so the words would "
+            "tell it apart; name other notes"
+        )
+    return found
 
 
 def _of_corpus(note: Note, like: SampleRecord) -> RealNote:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from generation.audio import Clip
 from generation.cards import ModelCard
 from generation.errors import CardError
 from generation.pipelines.conditioning import with_notes
-from generation.pipelines.denoising import SCHEDULERS
+from generation.pipelines.denoising import SCHEDULERS, seed_generators
 from generation.pipelines.diffusion_model import INDEX_FILE, check_rate
 from generation.strict_yaml import unknown_name
 
@@ -80,7 +81,12 @@ class AnyDiffusersModel:
         if "output_type" in self.accepted:
             given["output_type"] = "np"
         sampler = self.usual if scheduler in (None, self.card.defaults.scheduler) else self._sampler(str(scheduler))
-        return [self._clip(text, seed, given, sampler) for text, seed in zip(texts, seeds, strict=True)]
+        most = sampler.config["num_train_timesteps"] if "beta_schedule" in sampler.config else math.inf
+        if steps is not None and steps > most:
+            raise CardError(
+                f"{self.card.name}: {steps} steps were asked for; it was trained on {most}: ask for 1 to that"
+            )
+        return [self._clip(*each, given, sampler) for each in zip(texts, seed_generators(seeds), strict=True)]
 
     def _sampler(self, name: str) -> Any:
         try:
@@ -88,10 +94,9 @@ class AnyDiffusersModel:
         except (ValueError, TypeError) as error:
             raise CardError(f"{self.card.name}: makes no {name} ({error})") from error
 
-    def _clip(self, text: str, seed: int, given: dict[str, Any], sampler: Any) -> Clip:
+    def _clip(self, text: str, generator: torch.Generator, given: dict[str, Any], sampler: Any) -> Clip:
         # A fresh scheduler each time: some keep the noise of the sound before.
         self.pipeline.scheduler = type(sampler).from_config(sampler.config)
-        generator = torch.Generator().manual_seed(seed)
         try:
             audio = self.pipeline(prompt=[text], generator=[generator], **given).audios[0]
         except ValueError as error:

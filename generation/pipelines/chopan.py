@@ -31,6 +31,7 @@ from generation.models.chopan_vae import ChopANVae, sample_latents
 from generation.models.clip_bank import ClipBank
 from generation.models.clip_tower import ClipTower, embed_texts
 from generation.pipelines.chopan_sources import ChopANSettings, Sources, TextRetriever, choose_sources
+from generation.pipelines.denoising import seed_generators
 from generation.pipelines.diffusion_model import check_rate, mono_waves, open_pipeline
 from generation.prompts.vocabulary import understand
 
@@ -99,7 +100,7 @@ class ChopANPipeline(DiffusionPipeline):
         settings = settings or ChopANSettings()
         # 1. Check the input
         wanted = self.check_inputs(prompt, seeds, notes)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = seed_generators(seeds)
         # 2. Embed the prompts and compare them with the bank
         similarities = retriever.similarities(prompt) if retriever else self.encode_prompt(prompt)
         # 3. Retrieve notes
@@ -195,7 +196,7 @@ class ChopANPipeline(DiffusionPipeline):
 
     def bank_waves(self, indices: Sequence[int], iterations: int = 64) -> Tensor:
         """Sound bank notes as they are: float32 [indices, samples] on the CPU."""
-        generators = [torch.Generator().manual_seed(index) for index in indices]
+        generators = seed_generators(indices)
         phase = seeded_phase(generators, self.codec.n_rows + 1, self.codec.config["n_frames"])
         pictures, ranges = self.bank.pictures_of(indices), self.bank.ranges_of(indices)
         device = self.device
@@ -270,7 +271,7 @@ class ChopANModel:
         codec = self.pipeline.codec
         rate = codec.config["sample_rate_hz"]
         pictures, ranges = codec.encode(torch.from_numpy(mono_waves(clips, rate)))
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = seed_generators(seeds)
         waves = self.pipeline.decode(pictures, ranges, generators, self.settings).cpu().numpy()
         return [Clip(wave[None], rate) for wave in waves]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from generation.errors import GenerationError
-from generation.prompts.vocabulary import note_name, understand
+from generation.prompts.vocabulary import note_name, plain_signs, renamed_notes, understand
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,14 @@ def encode_fixed(tokenizer: PreTrainedTokenizerBase, text_encoder: Any, texts: S
 def with_notes(texts: Sequence[str], notes: Sequence[int | None] | None) -> list[str]:
     """Name the notes asked for in the texts, each in its own; None for no notes at all.
 
+    Sharp and flat signs become # and b: no text encoder here has read a signed note.
+
     Raises:
         GenerationError: there are not as many notes as texts.
         ConfigError: a note is no MIDI number from 0 to 127.
     """
     if notes is None:
-        return list(texts)
+        return [plain_signs(text) for text in texts]
     if len(notes) != len(texts):
         raise GenerationError(f"{len(texts)} prompts, {len(notes)} notes came; equally many are needed")
     return [with_note(text, note) for text, note in zip(texts, notes, strict=True)]
@@ -104,9 +106,16 @@ def with_notes(texts: Sequence[str], notes: Sequence[int | None] | None) -> list
 def with_note(text: str, note: int | None) -> str:
     """Name a note in a text as training captions do, "synthetic dark bass, A1", unless it says so already.
 
+    Other notes that the text names give way: with two notes in it a text asks for neither.
+
     Raises:
         ConfigError: the note is no MIDI number from 0 to 127.
     """
+    text = plain_signs(text)
     if note is None or understand(text).note == note:
         return text
-    return f"{text}, {note_name(note)}"
+    name = note_name(note)
+    renamed = renamed_notes(text, name)
+    if understand(renamed).note == note:
+        return renamed
+    return f"{text}, {name}" if text.strip() else name

@@ -19,6 +19,7 @@ from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncest
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
+from generation.asked import seeds_of
 from generation.errors import GenerationError
 from generation.pipelines.conditioning import TextStates
 from generation.pipelines.network import predict
@@ -40,7 +41,7 @@ _ANY_GRID = {"dpm-solver++", "euler-ancestral"}
 def check_scheduler(name: str | None) -> None:
     """Raise GenerationError with the nearest name for an unknown scheduler; None, the saved one, is always known."""
     if name is not None and name not in SCHEDULERS:
-        raise GenerationError(unknown_name("scheduler", name, SCHEDULERS))
+        raise GenerationError(unknown_name("scheduler", str(name), SCHEDULERS))
 
 
 def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
@@ -76,6 +77,11 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
             f"{name or type(saved).__name__} finds no {steps} different times among {train_steps}; ask for fewer steps"
         )
     return sampler
+
+
+def seed_generators(seeds: Sequence[int]) -> list[torch.Generator]:
+    """Make one generator for each seed, on the CPU. Raises GenerationError for what is no seed."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds_of(seeds)]
 
 
 def seeded_noise(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:

@@ -6,7 +6,6 @@ pictures. A technique says how its text is encoded, how large its latents are, a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,9 +20,10 @@ from diffusers.utils import BaseOutput
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from generation.asked import guidance_of
 from generation.errors import GenerationError
 from generation.pipelines.conditioning import TextStates
-from generation.pipelines.denoising import build_sampler, denoise, seeded_noise
+from generation.pipelines.denoising import build_sampler, denoise, seed_generators, seeded_noise
 from generation.pipelines.network import is_aided, note_combs
 from generation.prompts.vocabulary import understand
 
@@ -76,7 +76,7 @@ class TextToSoundPipeline(DiffusionPipeline):
         """
         # 1. Check the input
         sampler, n_frames = self.check_inputs(prompt, seeds, steps, guidance_scale, scheduler, duration_s)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = seed_generators(seeds)
         # 2. Encode the prompts, and the empty prompt beside them
         text, empty = self.encode_prompt(prompt)
         # 3. Draw the noise to start from
@@ -106,7 +106,7 @@ class TextToSoundPipeline(DiffusionPipeline):
         """
         if len(waves) != len(seeds):
             raise GenerationError(f"{len(waves)} sounds, {len(seeds)} seeds came; equally many are needed")
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = seed_generators(seeds)
         pictures = self.picture(torch.from_numpy(np.asarray(waves)), self.frames_of(duration_s)).to(self.device)
         vae = getattr(self, "vae", None)
         if vae is not None:
@@ -127,8 +127,7 @@ class TextToSoundPipeline(DiffusionPipeline):
             raise GenerationError("a list of at least one prompt is needed")
         if len(prompt) != len(seeds):
             raise GenerationError(f"{len(prompt)} prompts, {len(seeds)} seeds came; equally many are needed")
-        if not (math.isfinite(guidance_scale) and guidance_scale >= 0):
-            raise GenerationError(f"guidance {guidance_scale} came; a number of at least 0 is needed (1: none)")
+        guidance_of(guidance_scale)
         return build_sampler(self.scheduler, scheduler, steps), self.frames_of(duration_s)
 
     def encode_prompt(self, prompt: Sequence[str]) -> tuple[TextStates, TextStates]:

@@ -55,6 +55,9 @@ LOWEST_NOTE, HIGHEST_NOTE = 21, 108
 _LETTERS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _NOTE = re.compile(r"([a-g])(#|b)?(-1|[0-9])")
+# The same inside a text as somebody wrote it.
+_WRITTEN_NOTE = re.compile(r"(?<![a-z0-9#'])[a-g][#b]?(?:-1|[0-9])(?![a-z0-9#'])", re.IGNORECASE)
+_PLAIN_SIGNS = str.maketrans("♯♭", "#b")
 _TOKEN = re.compile(
     r"[a-g](?:#|b)?-1(?![a-z0-9])"  # a note below C0: its minus is no hyphen
     r"|[a-z]+-(?:like|ish|esque|style|type)(?![a-z])"  # "flute-like" names no flute
@@ -114,6 +117,16 @@ def parse_note(text: str) -> int:
             f"{text!r} is no note name; write a letter A to G, # or b if needed, and an octave: A1, C#4, Bb2"
         )
     return midi
+
+
+def plain_signs(text: str) -> str:
+    """A text with # and b for sharp and flat signs, as captions are written."""
+    return text.translate(_PLAIN_SIGNS)
+
+
+def renamed_notes(text: str, name: str) -> str:
+    """A text with `name` in the place of every note that it names; its other words stay as they are."""
+    return _WRITTEN_NOTE.sub(name, plain_signs(text))
 
 
 def exclusive_pair(qualities: Sequence[str]) -> tuple[str, str] | None:

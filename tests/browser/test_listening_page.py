@@ -110,6 +110,21 @@ def test_a_person_goes_through_it_by_keyboard_and_learns_nothing(library: Path, 
         assert ana.browser.get_log("browser") == []
 
 
+def test_the_middle_of_a_scale_can_be_chosen_with_the_mouse(library: Path, open_browser: OpenBrowser) -> None:
+    """The thumb lies there from the start, so a press on it changes no value."""
+    with serving_here(library, rehearsal=True) as port:
+        ana = Person(open_browser("ana"))
+        ana.begins(f"http://127.0.0.1:{port}/", "ana")
+        ana.listens()
+        for scale in ("cag", "rel"):
+            assert ana.sees(f"{scale}-value") == "–"
+            ana.browser.find_element("id", scale).click()
+            assert ana.sees(f"{scale}-value") == "50"
+        ana.types(Keys.ENTER)
+        ana.waits(lambda: ana.sees("place") == f"Sound 2 of {SOUNDS}")
+    assert [(one.cag, one.rel) for one in answers(library)] == [(50, 50)]
+
+
 def test_a_closed_browser_loses_nothing(library: Path, open_browser: OpenBrowser) -> None:
     with serving_here(library, rehearsal=True) as port:
         address = f"http://127.0.0.1:{port}/"
@@ -166,6 +181,7 @@ def test_a_killed_server_loses_no_answer_and_the_page_goes_on_with_the_next(
         assert sorted(one.cag for one in answers(library)) == [10, 30]
         ana.types("5", Keys.TAB, "6", Keys.ENTER)
         ana.waits(lambda: "does not answer; trying again" in ana.sees("told"))
+        assert ana.locked(), "what is on its way can be changed no more, or the change would be lost"
     with serving(library, "--rehearsal", "--port", server.port):
         ana.waits(lambda: ana.sees("place") == f"Sound 4 of {SOUNDS}")
         assert ana.sees("told") == ""

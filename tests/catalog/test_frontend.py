@@ -14,6 +14,7 @@ from catalog.embedders.frontend import (
     listening_wave,
     log_mel,
 )
+from catalog.errors import EmbedderError
 from generation.audio import Clip
 
 
@@ -55,3 +56,11 @@ def test_only_the_first_four_seconds_are_heard() -> None:
     long, short = _clip(6.0), _clip(4.0)
     np.testing.assert_array_equal(listening_wave(long), listening_wave(Clip(long.samples[:, :64_000], SAMPLE_RATE_HZ)))
     assert len(listening_wave(long)) == len(listening_wave(short)) == 64_000
+
+
+@pytest.mark.parametrize("sample", [np.nan, np.inf])
+def test_a_clip_with_holes_is_refused_before_a_network_hears_it(sample: float) -> None:
+    clip = _clip(1.0)
+    clip.samples[0, 100] = sample
+    with pytest.raises(EmbedderError, match="NaN or infinite samples"):
+        listening_wave(clip)

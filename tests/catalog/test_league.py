@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from catalog.embedders.judge import Judge, save_judge
 from catalog.embedders.judge_net import JudgeNet
@@ -155,10 +156,25 @@ def test_what_is_no_reference_is_refused(content: bytes | None, tmp_path: Path) 
     assert "\n" not in str(error.value)
 
 
-def test_a_cell_with_one_note_is_refused() -> None:
+@pytest.mark.parametrize("about", ["{}", "[]", '{"name": "n", "judge": "j", "length_s": 1, "own_kl": []}'])
+def test_a_file_of_another_kind_is_no_reference(about: str, tmp_path: Path) -> None:
+    path = tmp_path / "reference.safetensors"
+    save_file({"features/acoustic/bass": np.zeros((2, 3), np.float32)}, path, {"nightcrate": about})
+    with pytest.raises(CatalogError, match="this is no reference of nightcrate"):
+        Reference.load(path)
+
+
+def test_a_cell_of_one_note_is_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(CatalogError, match="acoustic bass: 1 note"):
-        build_reference(LevelJudge(), {CELLS[0]: [note(CELLS[0], rng)]}, "toy", LENGTH_S)
+    notes = {CELLS[0]: [note(CELLS[0], rng)], CELLS[1]: [note(CELLS[1], rng) for _ in range(2)]}
+    assert set(build_reference(LevelJudge(), notes, "toy", LENGTH_S).features) == {CELLS[1]}
+    assert " ".join(CELLS[0]) in caplog.text
+
+
+def test_notes_of_which_no_cell_has_two_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(CatalogError, match="no source and family has two notes"):
+        build_reference(LevelJudge(), {cell: [note(cell, rng)] for cell in CELLS}, "toy", LENGTH_S)
 
 
 # -------------------- league

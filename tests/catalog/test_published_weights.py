@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from catalog.embedders.published_weights import (
     PublishedFile,
@@ -117,6 +118,14 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, suffix: str, data
     path = path.with_suffix(suffix)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if data is None else data)
     with pytest.raises(EmbedderError, match="damaged") as caught:
+        read_published_weights(path, BARE, None)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_safetensors_file_with_a_strange_note_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "toy.safetensors"
+    save_file(TENSORS, path, {"nightcrate": "[]"})
+    with pytest.raises(EmbedderError, match="no safetensors file, or a damaged one") as caught:
         read_published_weights(path, BARE, None)
     assert "\n" not in str(caught.value)
 

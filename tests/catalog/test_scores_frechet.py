@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,12 +155,48 @@ def test_equals_the_textbook_formula(n: int, m: int, d: int, seed: int) -> None:
         (np.full((3, 2), np.nan), np.zeros((3, 2)), "first set: NaN or infinite"),
         (np.zeros((3, 2)), np.full((3, 2), np.inf), "second set: NaN or infinite"),
         (np.zeros((1, 2)), np.zeros((3, 2)), "1 row"),
-        (np.zeros((0, 2)), np.zeros((3, 2)), "0 row"),
+        (np.zeros((0, 2)), np.zeros((3, 2)), r"shape \(0, 2\)"),
         (np.zeros((3, 2)), np.zeros((3, 4)), "2 and of 4 dimensions"),
         (np.zeros(6), np.zeros((3, 2)), "table"),
         (np.zeros((3, 0)), np.zeros((3, 0)), "table"),
+        (np.eye(3) * 1e80, np.eye(3), "first set: 1e[+]80 came, at most 1e[+]70"),
+        (np.eye(3), -np.eye(3) * 1e300, "second set: 1e[+]300 came"),
+        (np.eye(3) + 1j, np.eye(3), "complex128 values"),
+        (np.eye(3).astype(str), np.eye(3), "real numbers are needed"),
+        (np.zeros((3, 2), "M8[s]"), np.zeros((3, 2)), "real numbers are needed"),
+        ([[1.0, None], [2.0, 3.0]], np.eye(2), "object values"),
+        ([[1.0, 2.0], [3.0]], np.eye(2), "first set: no table of numbers"),
     ],
 )
 def test_refuses_what_has_no_distance(x: np.ndarray, y: np.ndarray, words: str) -> None:
     with pytest.raises(CatalogError, match=words):
         frechet_distance(x, y)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        np.ndarray.tolist,
+        np.asfortranarray,
+        lambda x: np.repeat(x, 2, axis=0)[::2],
+        torch.from_numpy,
+        lambda x: torch.from_numpy(x).requires_grad_(),
+    ],
+)
+def test_tables_may_come_as_lists_views_or_tensors(convert: Any) -> None:
+    x, y = features(16, 40, 30)
+    assert frechet_distance(convert(x), convert(y)) == pytest.approx(frechet_distance(x, y), rel=1e-12)
+
+
+def test_every_precision_counts_as_what_it_holds() -> None:
+    x, y = (np.round(table * 4) for table in features(16, 40, 30))
+    expected = frechet_distance(x, y)
+    for dtype in (np.int8, np.int64, np.float16, np.float32, np.longdouble):
+        assert frechet_distance(x.astype(dtype), y.astype(dtype)) == pytest.approx(expected, rel=1e-12)
+    assert frechet_distance(torch.tensor(x).bfloat16(), torch.tensor(y).half()) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e65])
+def test_the_scale_of_features_squares_into_the_distance(scale: float) -> None:
+    x, y = features(16, 40, 30)
+    assert frechet_distance(scale * x, scale * y) == pytest.approx(scale**2 * frechet_distance(x, y), rel=1e-9)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from catalog.errors import CatalogError
 from catalog.scores import kl_divergence
@@ -52,6 +54,10 @@ def test_huge_logits_do_not_overflow() -> None:
     extreme = np.array([[1e4, -1e4]])
     assert math.isfinite(kl_divergence(extreme, -extreme, "softmax"))
     assert math.isfinite(kl_divergence(extreme, -extreme, "sigmoid"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for scale in (1e304, np.finfo(np.float64).max / 1e4):
+            assert kl_divergence(extreme * scale, -extreme * scale) == pytest.approx(-math.log(EPSILON))
 
 
 def test_identical_sets_score_slightly_below_0() -> None:
@@ -62,6 +68,12 @@ def test_one_pair_is_enough() -> None:
     reference, generated = logits(11, 1), logits(10, 1)
     assert kl_divergence(reference, generated) > 0
     assert kl_divergence(reference.astype(np.float64), generated) == kl_divergence(reference, generated)
+
+
+def test_tensors_count_as_what_they_hold() -> None:
+    reference, generated = np.round(logits(11)), np.round(logits(10))
+    expected = kl_divergence(reference, generated)
+    assert kl_divergence(torch.tensor(reference, requires_grad=True), torch.tensor(generated).bfloat16()) == expected
 
 
 def test_sigmoid_is_no_true_divergence() -> None:
@@ -103,6 +115,8 @@ def test_joint_posterior_is_the_outer_product() -> None:
         (np.zeros((2, 3)), np.zeros((3, 3)), "equal shapes"),
         (np.zeros((0, 3)), np.zeros((0, 3)), "table"),
         (np.zeros(3), np.zeros(3), "table"),
+        (np.zeros((2, 3)), np.zeros((2, 3), complex), "generated logits: complex128"),
+        ([[1.0, 2.0], [3.0]], np.zeros((2, 2)), "reference logits: no table"),
     ],
 )
 def test_refuses_what_has_no_divergence(reference: np.ndarray, generated: np.ndarray, words: str) -> None:

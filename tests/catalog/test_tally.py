@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save
 
+from catalog.errors import ScoreError
 from catalog.library import Library
 from catalog.records import SampleRecord
 from catalog.scores import hearing
@@ -117,7 +119,7 @@ def test_a_sound_counts_once(template: SampleRecord) -> None:
     assert sum(block.n for block in tally.blocks("kl", GROUPS[:2])) == 6
 
 
-@pytest.mark.parametrize("content", [b"", b"no tally", b"\x02\0\0\0\0\0\0\0{}"])
+@pytest.mark.parametrize("content", [b"", b"no tally", b"\x02\0\0\0\0\0\0\0{}", save({}, {"nightcrate": "[]"})])
 def test_a_file_that_is_no_tally_is_made_again(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "scores.safetensors").write_bytes(content)
     assert Tally.load(tmp_path / "scores.safetensors").heard == {}
@@ -302,6 +304,20 @@ def test_rows_of_all_sounds_are_pooled_and_only_new_sounds_are_heard(
     assert whole.value == pytest.approx(frechet_distance(rows, real), rel=1e-6)
     assert (whole.n, whole.embedder, whole.settings["rows"], whole.settings["reference_n"]) == (16, "framed@1", 32, 40)
     assert whole.settings["protocol"] == "two rows a clip" and whole.settings["reference_rows"] == 80
+
+
+def test_sounds_with_other_rows_than_the_notes_are_not_mixed(library: Library, framed_reference: Reference) -> None:
+    """One row of one sound and three of the next would make two sounds of two rows each."""
+
+    class Uneven(Framed):
+        def embed(self, clips: Sequence[Clip]) -> Heard:
+            heard = super().embed(clips)
+            return Heard(heard.features, np.resize([1, 3], len(clips)))
+
+    make(library, [toy_job(seed) for seed in range(8)])
+    with pytest.raises(ScoreError, match=r"gave \[1, 3\] rows a sound, 2 are needed") as caught:
+        league(library, Uneven(), framed_reference, FEW)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
 
 
 def test_high_dimensions_need_more_sounds(library: Library, framed_reference: Reference) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,28 @@ def test_another_network_is_refused(hollow: VGGish, tmp_path: Path) -> None:
 
 def test_the_hash_agrees_with_the_published_name() -> None:
     assert PUBLISHED.name == f"vggish-{PUBLISHED.sha256[:8]}.pth" and len(PUBLISHED.sha256) == 64
+
+
+def test_a_long_waveform_takes_no_more_memory_than_a_short_one() -> None:
+    """Ten minutes at once: 60000 columns of 257 complex numbers, 250 MB and more, if all were held."""
+
+    class Frontend(VGGish):
+        def forward(self, examples: torch.Tensor) -> torch.Tensor:
+            return examples[:, :2].flatten(1)
+
+    with torch.device("meta"):
+        net = Frontend()
+    net.to_empty(device="cpu")
+    wave = np.random.default_rng(0).uniform(-1, 1, 600 * 16_000).astype(np.float32)
+    tracemalloc.start()
+    try:
+        rows = net.embed(wave)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert rows.shape == (624, 128) and peak < 150e6
+    last = wave[623 * 15_360 :][:15_600]
+    np.testing.assert_allclose(rows[-1], log_mel_examples(last[None])[0, 0, :2].ravel(), rtol=1e-6)
 
 
 @pytest.mark.slow

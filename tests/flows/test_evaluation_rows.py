@@ -111,6 +111,18 @@ def test_words_and_notes_are_counted_against_what_was_asked(tmp_path: Path) -> N
     assert (off.pitched, off.near, off.near_tuned) == (Share(2, 2), Share(0, 2), Share(2, 2)), "a semitone is tuned"
 
 
+def test_a_damaged_sound_is_left_out_and_the_rest_is_counted(tmp_path: Path) -> None:
+    notes = voices(tmp_path / "voices")[:6]
+    judge, embedder = Judge(), load_embedder("starter")
+    with Library.open(tmp_path / "library", create=True) as library:
+        library.lock()
+        keep_control(library, untouched("true", notes), "cpu")
+        damaged = library.audio_path(library.samples(EVERY)[0])
+        damaged.write_bytes(damaged.read_bytes()[:100])
+        found = obedience(library, "true", judge, embedder)
+    assert (found.family.of, found.family_clap.of, found.near.of, found.pitched.of) == (5, 5, 5, 5)
+
+
 def test_a_share_has_wilsons_interval() -> None:
     # 8 of 10, worked out by hand: 0.490 to 0.943.
     low, high = Share(8, 10).interval

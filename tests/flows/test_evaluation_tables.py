@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from catalog.library import Library
-from flows.evaluation.making import EVERY, Setting, make_rows
+from catalog.records import ScoreRecord
+from flows.evaluation.making import EVERY, MadeRow, Setting, make_rows
 from flows.evaluation.prompts import RANGES, evaluation_prompts
 from flows.evaluation.published import PUBLISHED
-from flows.evaluation.settings import read_evaluation
+from flows.evaluation.scoring import Line
+from flows.evaluation.settings import RowChoice, read_evaluation
+from flows.evaluation.table import Table, latex, markdown
 from generation.prompts.prompt import read_prompt
 from generation.prompts.vocabulary import CELLS, QUALITIES
 from tests.flows.command_line import refused, run
@@ -141,12 +144,36 @@ def test_markdown_and_latex_carry_the_thesis_figures_and_our_names(place: Path) 
 
 
 def test_a_table_says_which_settings_are_not_made_yet(models: dict[str, Path], tmp_path: Path) -> None:
-    from flows.evaluation.table import Table, markdown
-
     evaluation, _ = read_evaluation("table-6.2", table_6_2(tmp_path, models, "[1, 400]"))
     text = markdown(Table(evaluation, PROMPTS, "cpu", (Setting(1, 3.0), Setting(400, 3.0)), ()))
     assert "Not made yet: 1 steps at guidance 3, 400 steps at guidance 3; the same command goes on." in text
     assert "| TANGO-FT | 400 | 3 | not made yet | - | - | - | - | 147.87 | 0.24 | 14.68 |" in text
+
+
+def test_a_figure_of_fewer_sounds_than_the_row_says_so(models: dict[str, Path], tmp_path: Path) -> None:
+    """A reference without one of the families, or a damaged sound, leaves a figure with fewer sounds than the row."""
+    evaluation, _ = read_evaluation("table-6.2", table_6_2(tmp_path, models, "[1]"))
+    made = MadeRow("TANGO-FT", "toy", None, 5, heard=5, steps=1, guidance_scale=3.0, fingerprint="f")
+    figures = {
+        name: ScoreRecord("model", "toy", name, 2.0, None, "j@1", "notes", n, {"low": 1.0, "high": 3.0})
+        for name, n in (("FAD [starter]", 5), ("KL [starter]", 4))
+    }
+    line = Line(Setting(1, 3.0), made, figures, 1.0)
+    table = Table(evaluation, PROMPTS, "cpu", (Setting(1, 3.0),), (line,))
+    assert "| TANGO-FT | 1 | 3 | 5 | 2 (1 to 3) | 2 (1 to 3; n = 4) |" in markdown(table)
+    assert "2 (1 to 3; n = 4)" in latex(table)
+
+
+def test_latex_shows_every_character_of_a_name(models: dict[str, Path], tmp_path: Path) -> None:
+    """In LaTeX's own encoding the bare characters < > | would come out as others."""
+    evaluation, _ = read_evaluation("table-6.2", table_6_2(tmp_path, models, "[1]"))
+    row = r"a_b & 50% <x|y> \ {c} $d #e ~f ^g [h] `i`"
+    evaluation = evaluation.model_copy(update={"models": (RowChoice(row=row, model="x"),)})
+    text = latex(Table(evaluation, PROMPTS, "cpu", (Setting(1, 3.0),), ()))
+    assert (
+        r"a\_b \& 50\% \textless{}x\textbar{}y\textgreater{} \textbackslash{} \{c\} \$d \#e \~{}f \^{}g {[}h{]} "
+        "`i' & 1 & 3 & not made yet" in text
+    )
 
 
 def test_chopan_and_the_originals_stand_in_table_6_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -272,7 +299,9 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], models: dict[
     out = ("--config", config, "--out", tmp_path / "out", "--device", "cpu")
     assert "name a reference" in refused(capsys, "evaluate", "table-6.2", *out, "--vggish", tmp_path / "none.pt")
     assert "no-notes" in refused(capsys, "evaluate", "table-6.2", *out, "--reference", tmp_path / "no-notes")
-    config.write_text(config.read_text().replace("steps: [1]", "steps: []"))
+    config.write_text(config.read_text().replace("steps: [1]", "steps: [1, 2, 1]"))
+    assert "each steps and guidance_scale once" in refused(capsys, "evaluate", "table-6.2", *out)
+    config.write_text(config.read_text().replace("steps: [1, 2, 1]", "steps: []"))
     assert "needs steps and guidance_scales" in refused(capsys, "evaluate", "table-6.2", *out)
     config.write_text(config.read_text().replace("Audio Diffusion", "TANGO-FT"))
     assert "stands twice" in refused(capsys, "evaluate", "table-6.2", *out)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import save_file
 
@@ -123,6 +124,16 @@ def test_a_changed_folder_is_heard_again(capsys: pytest.CaptureFixture[str], lib
     first.write_bytes(next(iter((corpus / "audio").glob("mallet*"))).read_bytes())
     after = figures(run(capsys, "league", "--library", library, "--reference", corpus, "--json")[1])
     assert after.keys() == before.keys() and after != before
+
+
+def test_a_cell_whose_notes_are_silent_does_not_cost_the_others(
+    capsys: pytest.CaptureFixture[str], library: Path, tmp_path: Path
+) -> None:
+    corpus = write_toy_corpus(tmp_path / "notes") / "valid"
+    for path in sorted((corpus / "audio").glob("flute*"))[1:]:
+        soundfile.write(path, np.zeros(16_000, np.float32), 16_000)
+    code, out, _ = run(capsys, "league", "--library", library, "--reference", corpus, "--json")
+    assert code == 0 and figures(out)
 
 
 NOTES = object()

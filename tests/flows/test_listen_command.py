@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from catalog.errors import ListeningError
 from catalog.library import Library
 from catalog.records import ScoreRecord
+from flows.listening.real_notes import real_notes
+from generation.prompts.captions import tag_caption
+from tests.catalog.toy_library import make, toy_job
 from tests.flows.command_line import refused, run
 from tests.flows.listening_kit import serving, serving_here, write_library, write_real_notes
 from tests.toy_corpus import write_toy_corpus
@@ -32,7 +36,7 @@ def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 def test_make_says_how_many_of_each(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     library = write_library(tmp_path / "library", seeds=4)
-    corpus = write_toy_corpus(tmp_path / "corpus") / "valid"
+    corpus = write_toy_corpus(tmp_path / "corpus", notes_per_instrument=6) / "valid"
     options = ("--real", corpus, "--library", library)
     code, out, err = run(capsys, "listen", "make", *options, "--json")
     assert code == 0, err
@@ -42,9 +46,42 @@ def test_make_says_how_many_of_each(capsys: pytest.CaptureFixture[str], tmp_path
     with Library.open(library) as opened:
         first, second = (opened.listening.test(name) for name in ("listening-1", "listening-2"))
         assert first.seed == 1 and second.seed == 7
-        # Real notes are asked for in words like those of the models: a source, at most one quality, no pitch.
+        # Real notes are asked for in words like those of the models: a source, one quality, no pitch.
         words = {sound.candidate.prompt for sound in first.sounds if sound.candidate.model is None}
-        assert words == {"acoustic flute", "synthetic dark bass"}  # and no mallet, which no model made
+        # No flute, whose notes have no quality word, and no mallet, which no model made.
+        assert words == {"synthetic dark bass"}
+
+
+def test_the_words_of_real_notes_follow_from_the_seed_and_not_from_where_they_lie(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "library", create=True) as library:
+        notes = [None if seed % 2 else 40 + seed for seed in range(8)]
+        prompts = [tag_caption("acoustic", ("dark",), "bass", note) for note in notes]
+        make(library, [toy_job(row, note=note, prompt=prompts[row]) for row, note in enumerate(notes)])
+        made = library.samples()
+    words = []
+    for place in ("here", "elsewhere"):
+        folder = write_toy_corpus(tmp_path / place, notes_per_instrument=8) / "valid"
+        words.append({note.candidate.origin: note.candidate.prompt for note in real_notes(folder, made, seed=1)})
+    assert words[0] == words[1] and len({"," in told for told in words[0].values()}) == 2
+
+
+def test_no_real_note_is_asked_for_in_fewer_or_other_words_than_a_made_sound(tmp_path: Path) -> None:
+    """Made sounds all have a quality word: a note without one would be known for real by its words."""
+    corpus = write_toy_corpus(tmp_path / "corpus") / "valid"
+    with Library.open(tmp_path / "library", create=True) as library:
+        make(library, [toy_job(seed, family) for family in ("bass", "flute") for seed in range(2)])
+        notes = real_notes(corpus, library.samples(), seed=1)
+        assert {len(note.candidate.prompt.split()) for note in notes} == {3}
+        assert "flute" not in {note.candidate.family for note in notes}
+    with Library.open(tmp_path / "free words", create=True) as library:
+        make(library, [toy_job(0, prompt="something like a warm bass")])
+        with pytest.raises(ListeningError, match="no sound was asked for in tags"):
+            real_notes(corpus, library.samples(), seed=1)
+    with Library.open(tmp_path / "many words", create=True) as library:
+        every = ("bright", "dark", "percussive")
+        make(library, [toy_job(0, prompt=tag_caption("acoustic", every, "bass"), qualities=every)])
+        with pytest.raises(ListeningError, match="no real note has as many quality words"):
+            real_notes(corpus, library.samples(), seed=1)
 
 
 def test_what_cannot_make_a_test_is_refused_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -178,6 +215,10 @@ def test_only_this_machine_is_served_and_a_taken_port_is_refused(
         assert f"0100007F:{server.port:04X}" in bound and f"00000000:{server.port:04X}" not in bound
         line = refused(capsys, "listen", "serve", "--port", server.port, "--library", made)
         assert f"port {server.port} cannot be used" in line
+        server.process.terminate()
+        assert server.process.stdout is not None
+        # Pages that are still open, and what is set in them, belong to this very address.
+        assert f"go on with --port {server.port}\n" in server.process.stdout.read()
 
 
 # -------------------- the report

@@ -110,3 +110,15 @@ def test_without_a_network_the_starters_are_named(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     code, _, err = run(capsys, "fetch", "someone/toy")
     assert code == 1 and err.count("\n") == 1 and "needs no network: audio-diffusion-starter, " in err
+
+
+def test_the_list_stands_in_columns_and_a_card_says_where_its_weights_are(capsys: pytest.CaptureFixture[str]) -> None:
+    code, listed, _ = run(capsys, "list")
+    names = [line.split()[0] for line in listed.splitlines()]
+    assert code == 0 and {"audio-latent-diffusion-starter", "tango"} <= set(names)
+    assert {line[: len(max(names, key=len)) + 1].rstrip() for line in listed.splitlines()} == set(names)
+    assert (
+        "riffusion/riffusion-model-v1 on the hub; fetch them: nightcrate models fetch riffusion"
+        in (run(capsys, "info", "riffusion")[1])
+    )
+    assert "https://huggingface.co/declare-lab/tango" in run(capsys, "info", "tango")[1]

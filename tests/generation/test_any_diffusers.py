@@ -74,6 +74,15 @@ def test_a_sound_depends_on_its_own_prompt_note_and_seed(models: dict[str, Loade
         model.generate(["dark bass, A2"], [2], scheduler="none")
 
 
+@pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpm-solver++", "euler-ancestral"])
+@pytest.mark.parametrize(("name", "trained"), [("stable-audio", 1000), ("audioldm2", 100)])
+def test_more_steps_than_it_was_trained_on_are_refused(
+    models: dict[str, LoadedModel], name: str, trained: int, scheduler: str
+) -> None:
+    with pytest.raises(CardError, match=f"{trained + 1} steps were asked for; it was trained on {trained}"):
+        models[name].generate(["dark bass"], [1], steps=trained + 1, scheduler=scheduler)
+
+
 def test_the_cards_scheduler_takes_the_place_of_the_saved_one(folders: Path, tmp_path: Path) -> None:
     shutil.copytree(folders / "stable-audio", tmp_path / "model")
     path = tmp_path / "model/model_index.json"

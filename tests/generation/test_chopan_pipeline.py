@@ -65,6 +65,15 @@ def test_thesis_settings_mix_the_five_nearest_and_do_so_for_every_seed(pipeline:
     assert output.sources[0].weights == pytest.approx([5 / 15, 4 / 15, 3 / 15, 2 / 15, 1 / 15])
 
 
+def test_a_clip_names_the_five_recordings_it_is_made_of(pipeline: ChopANPipeline) -> None:
+    model = ChopANModel(pipeline)
+    model.settings = replace(THESIS_SETTINGS, iterations=0)
+    clip = model.generate(["flute"], [1], None, None, None)[0]
+    chosen = pipeline(["flute"], [1], settings=model.settings).sources[0]
+    assert clip.sources == tuple(pipeline.bank.note_strs[index] for index in chosen.indices)
+    assert len(set(clip.sources)) == 5
+
+
 def test_variety_lets_the_seed_choose_other_notes(pipeline: ChopANPipeline) -> None:
     found = {
         pipeline(["flute"], [seed], settings=replace(DRY, variety=1.0, iterations=0)).sources[0] for seed in range(6)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from generation.cards import LicenceLink, strictest
+from generation.cards import LicenceLink, read_card, strictest
 from generation.corpus.info import CorpusInfo
 from generation.errors import ConfigError
 from generation.published_parts import is_hub_id, published_links
@@ -118,3 +118,11 @@ def test_a_record_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "run/model/training.json").write_text("{")
     with pytest.raises(ConfigError, match=r"training\.json: is not the JSON that nightcrate wrote"):
         parent_links("autoencoder", source)
+
+
+def test_the_published_autoencoder_of_audio_diffusion_is_undeclared() -> None:
+    links = published_links("teticio/latent-audio-diffusion-256")
+    assert [(link.licence, link.commercial) for link in links] == [(None, "undeclared")]
+    assert strictest(link.commercial for link in (*read_card("audio-latent-diffusion").licence_chain, *links)) == (
+        "undeclared"
+    )

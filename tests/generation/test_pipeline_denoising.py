@@ -13,7 +13,7 @@ from torch import Tensor
 
 from generation.errors import ConfigError, GenerationError
 from generation.models.full_size import AUDIO_LATENT_DIFFUSION_NOISE, RIFFUSION_NOISE, TANGO_NOISE
-from generation.pipelines.conditioning import TextStates, encode_fixed, encode_masked, with_note
+from generation.pipelines.conditioning import TextStates, encode_fixed, encode_masked, with_note, with_notes
 from generation.pipelines.denoising import SCHEDULERS, build_sampler, denoise, seeded_noise
 from tests.generation.toy_diffusion import LONG, SHORT, toy_clip_text, toy_t5, toy_tokenizer
 
@@ -132,5 +132,25 @@ def test_a_note_is_named_once() -> None:
     assert with_note("synthetic dark bass", 45) == "synthetic dark bass, A2"
     assert with_note("synthetic dark bass, A2", 45) == "synthetic dark bass, A2"
     assert with_note("bass", None) == "bass"
+    assert with_note(" ", 45) == "A2"
     with pytest.raises(ConfigError, match="MIDI note 128"):
         with_note("bass", 128)
+
+
+@pytest.mark.parametrize(
+    ("text", "note", "said"),
+    [
+        ("synthetic dark bass, A3", 45, "synthetic dark bass, A2"),
+        ("a dark Bb3 bass like f#1, please", 45, "a dark A2 bass like A2, please"),
+        ("bass at C-1", 45, "bass at A2"),
+        ("808 bass b2b A440", 45, "808 bass b2b A440, A2"),
+        ("bass A♯2", 46, "bass A#2"),
+        ("bass B♭2", None, "bass Bb2"),
+    ],
+)
+def test_the_note_asked_for_wins_over_the_texts(text: str, note: int | None, said: str) -> None:
+    assert with_notes([text], [note]) == [said]
+
+
+def test_signs_are_spelled_as_in_captions() -> None:
+    assert with_notes(["bass A♯2", "B♭2"], None) == ["bass A#2", "Bb2"]

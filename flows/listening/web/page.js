@@ -60,7 +60,7 @@ function readDraft(token) {
 }
 
 function paint() {
-  $("scales").disabled = current.plays === 0;
+  $("scales").disabled = current.plays === 0 || current.sending; // a change after sending would be lost
   for (const id of scales) {
     $(id).value = current[id] ?? 50;
     $(id).classList.toggle("unset", current[id] === null);
@@ -142,6 +142,7 @@ async function send() {
     current.sending = false;
     saveDraft();
     paint();
+    $("cag").focus();
     return tell(error.message, true);
   }
   const sound = standing.sounds.find((one) => one.token === token);
@@ -194,7 +195,12 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("keyup", (event) => {
   if (event.key === " " && current && document.activeElement.id !== "leave") event.preventDefault();
 });
-for (const id of scales) $(id).addEventListener("input", () => set(id, Number($(id).value)));
+for (const id of scales) {
+  const take = () => set(id, Number($(id).value));
+  $(id).addEventListener("input", take);
+  // The thumb waits in the middle: a press on it there changes no value, so no input is told of.
+  $(id).addEventListener("pointerup", (event) => { if (event.button === 0 && !$("scales").disabled) take(); });
+}
 $("play").addEventListener("click", play);
 $("next").addEventListener("click", send);
 $("leave").addEventListener("click", leave);
