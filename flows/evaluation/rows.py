@@ -9,9 +9,11 @@ from pathlib import Path
 from catalog.embedders import Embedder, load_embedder
 from catalog.embedders.judge import Judge
 from catalog.library import Library
+from catalog.scores.reference import STARTER_REFERENCE, Reference
 from flows.evaluation.controls import Control, keep_control, notes_key, shuffled, some_notes, untouched
 from flows.evaluation.making import MadeRow, Setting, make_rows, settings_of
 from flows.evaluation.obedience import Obedience, obedience
+from flows.evaluation.own_family import own_family_fad
 from flows.evaluation.prompts import evaluation_prompts
 from flows.evaluation.rows_table import CONTROL, RowLine, RowsTable, rows_csv, rows_json, rows_markdown
 from flows.evaluation.scoring import Ears, score_rows
@@ -32,6 +34,7 @@ class _Ear:
     """Who listens, and on what."""
 
     judge: Judge
+    reference: Reference
     embedder: Embedder
     device: str
 
@@ -44,7 +47,9 @@ def run_rows(evaluation: Evaluation, folder: Path, out: Path, device: str) -> Ro
     """
     notes = read_corpus(folder / evaluation.reference) if evaluation.reference is not None else None
     recordings = read_corpus(folder / evaluation.real) if evaluation.real is not None else None
-    ear = _Ear(Judge(device=device), load_embedder(evaluation.embedder, device), device)
+    ear = _Ear(
+        Judge(device=device), Reference.load(STARTER_REFERENCE), load_embedder(evaluation.embedder, device), device
+    )
     remarks = []
     if notes is None:
         remarks.append(
@@ -75,9 +80,12 @@ def _line(library: Library, setting: Setting, made: MadeRow, ear: _Ear, out: Pat
     """Score and measure one row whose sounds are made."""
     (line,) = score_rows(library, setting, [made], Ears(ear.embedder), ear.device, out / "real-notes")
     # Without a fingerprint nothing in the library is this row's.
-    known = made.model is not None and made.fingerprint is not None
-    obeys = obedience(library, str(made.model), ear.judge, ear.embedder) if known else Obedience()
-    return RowLine(line, obeys)
+    if made.model is None or made.fingerprint is None:
+        return RowLine(line, Obedience())
+    own = own_family_fad(library, made.model, ear.reference)
+    return RowLine(
+        replace(line, figures=line.figures | {own.name: own}), obedience(library, made.model, ear.judge, ear.embedder)
+    )
 
 
 def _controls(

@@ -8,12 +8,14 @@ import json
 from dataclasses import asdict, dataclass
 
 from flows.evaluation.obedience import Obedience
+from flows.evaluation.own_family import OWN_FAMILY
 from flows.evaluation.scoring import STARTER_FIGURES, Line
 from flows.evaluation.settings import Evaluation
 from flows.evaluation.table import figure_json, figure_text, markdown_row, unscored
 from flows.making import versions
 
 CONTROL = "control: "
+_FIGURES = (*STARTER_FIGURES, OWN_FAMILY)
 _SHARES = {
     "Family, judge": "family",
     "Family, CLAP": "family_clap",
@@ -52,7 +54,7 @@ class RowsTable:
 
 def rows_markdown(table: RowsTable) -> str:
     """The table for readers."""
-    heads = ["Row", "Steps", "Guidance", "n", *_SHARES, *STARTER_FIGURES, "s a sound"]
+    heads = ["Row", "Steps", "Guidance", "n", *_SHARES, *_FIGURES, "s a sound"]
     lines = [f"# What each model obeys (n = {table.prompts} prompts)", "", markdown_row(heads)]
     lines.append(markdown_row(["---"] * len(heads)))
     lines += [markdown_row(_cells(one)) for one in table.lines]
@@ -116,7 +118,7 @@ def _cells(one: RowLine) -> list[str]:
         "-" if made.guidance_scale is None else f"{made.guidance_scale:g}",
         str(made.heard) if made.heard == made.asked else f"{made.heard} of {made.asked}",
         *(str(getattr(one.obeys, name)) for name in _SHARES.values()),
-        *(figure_text(one.line.figures[name], made.heard) for name in STARTER_FIGURES),
+        *(figure_text(one.line.figures[name], made.heard) if name in one.line.figures else "-" for name in _FIGURES),
         "-" if made.seconds is None else f"{made.seconds:.3g}",
     ]
 
@@ -148,6 +150,7 @@ def _remarks(table: RowsTable) -> list[str]:
         "Words are those that can be measured (bright, dark, percussive; fast_decay on sounds of at least 1.6 s, "
         "long_release of 3.9 s). Tuned: as the default gate tunes a sound within two semitones of its note.",
         "FAD and KL: the starter judge against its shipped reference, which may hold notes of the controls; lower is "
-        "better. FAD knows no labels, so shuffled families move only KL. Not the VGGish or PANNs figures of the "
-        "literature.",
+        "better. FAD knows no labels, so shuffled families do not move it; they move KL and the FAD of each sound's "
+        "own family, which comes from few sounds a family and so compares only lines of equal n. Not the VGGish or "
+        "PANNs figures of the literature.",
     ]

@@ -15,10 +15,14 @@ import torch
 from catalog.embedders import load_embedder
 from catalog.embedders.judge import Judge
 from catalog.library import Library
+from catalog.scores.reference import STARTER_REFERENCE, Reference
 from flows.evaluation.controls import keep_control, notes_key, shuffled, some_notes, untouched
 from flows.evaluation.making import EVERY
 from flows.evaluation.obedience import obedience
+from flows.evaluation.own_family import OWN_FAMILY, own_family_fad
+from flows.evaluation.scoring import STARTER_FIGURES
 from flows.evaluation.shares import Share
+from flows.stages import score_models
 from generation.audio import Clip
 from generation.corpus.nsynth import Corpus, Note, read_corpus
 from generation.corpus.voices import VOICE_CELLS, Tone
@@ -75,6 +79,23 @@ def test_labels_in_another_order_are_obeyed_less_than_true_ones(tmp_path: Path) 
     assert plain.source.value > 0.6
     assert other.family.value < plain.family.value - 0.2
     assert plain.near.value > 0.8 and plain.pitched.value > 0.8
+
+
+def test_sounds_of_another_family_lie_farther_from_their_own(tmp_path: Path) -> None:
+    notes = voices(tmp_path / "voices")
+    one = next(note for note in notes if sum(other.family == note.family for other in notes) == 2)
+    reference = Reference.load(STARTER_REFERENCE)
+    with Library.open(tmp_path / "library", create=True) as library:
+        library.lock()
+        keep_control(library, untouched("true", notes), "cpu")
+        keep_control(library, shuffled("shuffled", notes), "cpu")
+        keep_control(library, untouched("one too few", tuple(note for note in notes if note != one)), "cpu")
+        assert own_family_fad(library, "true", reference).reason == "the league did not hear it"
+        assert score_models(library) is None
+        true, other, few = (own_family_fad(library, name, reference) for name in ("true", "shuffled", "one too few"))
+    assert true.n == other.n == len(notes)
+    assert other.value is not None and true.value is not None and other.value > 1.2 * true.value
+    assert few.value is None and few.reason == f"a single sound of {one.family}, at least 2 are needed"
 
 
 def test_words_and_notes_are_counted_against_what_was_asked(tmp_path: Path) -> None:
@@ -151,7 +172,7 @@ def test_rows_stand_beside_their_controls(capsys: pytest.CaptureFixture[str], no
     assert text.startswith("# What each model obeys (n = 2 prompts)") and "zero-shot by clap-starter@" in text
     with open(tmp_path / "out" / "rows.csv") as file:
         lines = list(csv.DictReader(file))
-    assert {"family", "obeyed", "near_tuned", "FAD [starter]", "KL [starter]"} <= {line["figure"] for line in lines}
+    assert {"family", "obeyed", "near_tuned", *STARTER_FIGURES, OWN_FAMILY} <= {line["figure"] for line in lines}
     # Without notes the ceilings are absent, and the table says so.
     code, told, err = run(capsys, *asked)
     assert code == 0 and "the ceilings" in told and "control:" not in told
