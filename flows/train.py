@@ -251,7 +251,9 @@ def _record(
     if config is not None:
         command += ["--config", Path(config).name]
     for key, value in overrides.items():
-        command += ["--set", f"{key}={portable(value)}"]
+        told = portable(value)
+        # As YAML reads it back: null and lists are not what Python calls them.
+        command += ["--set", f"{key}={told if isinstance(told, str) else json.dumps(told)}"]
     return {
         "recipe": name,
         "command": shlex.join(command),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_the_blocker_blocks() -> None:
 def test_a_recipe_trains_on_a_bare_machine(corpus: Path, tmp_path: Path) -> None:
     program = "import flows.train; raise SystemExit(flows.train.main())"
     out = tmp_path / "judge run"
-    done = python(program, "judge", "--corpus", str(corpus), "--out", str(out), *settings(TOY_JUDGE))
+    done = python(
+        program, "judge", "--corpus", str(corpus), "--out", str(out), *settings((*TOY_JUDGE, "clip_norm=null"))
+    )
     assert done.returncode == 0, done.stderr
     assert "step 2/2" in done.stderr and "valid" in done.stderr
     assert done.stdout.startswith(f"{out / 'model'}: 2 steps")
@@ -66,6 +69,9 @@ def test_a_recipe_trains_on_a_bare_machine(corpus: Path, tmp_path: Path) -> None
         "name": "toy corpus", "licence": "CC0-1.0", "attribution": "made by a test", "url": None,
     }  # fmt: skip
     assert facts["command"].startswith("nightcrate train judge --corpus tones --out judge --set steps=2 ")
+    words = shlex.split(facts["command"])
+    told = [word for flag, word in zip(words, words[1:], strict=False) if flag == "--set"]
+    assert told == [*TOY_JUDGE, "clip_norm=null"], "as it was asked, so that it can be asked again"
     assert facts["parents"] == []
     assert str(tmp_path) not in json.dumps(facts) and str(corpus.parent) not in json.dumps(facts)
 
