@@ -88,11 +88,17 @@ class Store:
     def damages(self) -> list[str]:
         """What the database finds wrong with itself, one line each; empty when it is sound."""
         with self.read() as connection:
-            lines = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(10)")]
+            try:
+                lines = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(10)")]
+            except DatabaseError as error:
+                # SQLite gives up where even its own schema is broken.
+                if getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_CORRUPT"):
+                    return [str(error.orig)]
+                raise
+            if lines != ["ok"]:
+                return lines  # keys of a broken file cannot be followed
             lost = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(10)
-        return [line for line in lines if line != "ok"] + [
-            f"row {row[1]} of {row[0]} has lost its {row[2]}" for row in lost
-        ]
+        return [f"row {row[1]} of {row[0]} has lost its {row[2]}" for row in lost]
 
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file."""
