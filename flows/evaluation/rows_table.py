@@ -118,7 +118,7 @@ def _cells(one: RowLine) -> list[str]:
         "-" if made.guidance_scale is None else f"{made.guidance_scale:g}",
         str(made.heard) if made.heard == made.asked else f"{made.heard} of {made.asked}",
         *(str(getattr(one.obeys, name)) for name in _SHARES.values()),
-        *(figure_text(one.line.figures[name], made.heard) if name in one.line.figures else "-" for name in _FIGURES),
+        *(figure_text(one.line, name) for name in _FIGURES),
         "-" if made.seconds is None else f"{made.seconds:.3g}",
     ]
 

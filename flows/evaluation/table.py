@@ -196,16 +196,19 @@ def figure_json(record: ScoreRecord) -> dict[str, object]:
     }
 
 
-def figure_text(record: ScoreRecord, heard: int) -> str:
-    """One figure for people: with its interval, or why there is none; a long reason stands under the table.
+def figure_text(line: Line, name: str) -> str:
+    """One figure of a row for people: with its interval, or why there is none; a long reason stands under the table.
 
-    heard: sounds of the row. A figure of another number (a reference without a family, a damaged sound) says it.
+    A figure of fewer sounds than the row has (a reference without a family, a damaged sound) says how many.
     """
+    record = line.figures.get(name)
+    if record is None:
+        return "-"
     if record.value is None:
         return f"unscored: {record.reason}" if len(record.reason or "") <= LONGEST_REASON else "unscored"
     low, high = record.settings.get("low"), record.settings.get("high")
     about = [] if low is None or high is None else [f"{low:.3g} to {high:.3g}"]
-    about += [] if record.n == heard else [f"n = {record.n}"]
+    about += [] if record.n == line.made.heard else [f"n = {record.n}"]
     return f"{record.value:.3g}" + (f" ({'; '.join(about)})" if about else "")
 
 
@@ -231,7 +234,7 @@ def _cells(line: Line | None, setting: Setting, names: Sequence[str]) -> list[st
         "-" if steps is None else str(steps),
         "-" if scale is None else f"{scale:g}",
         str(made.heard) if made.heard == made.asked else f"{made.heard} of {made.asked}",
-        *(figure_text(line.figures[name], made.heard) if name in line.figures else "-" for name in names),
+        *(figure_text(line, name) for name in names),
         "-" if line.accepted_share is None else f"{100 * line.accepted_share:.0f} %",
         "-" if made.seconds is None else f"{made.seconds:.3g}",
     ]

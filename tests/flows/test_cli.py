@@ -61,7 +61,8 @@ def test_help_loads_nothing_heavy():
         "from flows.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'numpy', 'scipy', 'torch', 'prefect', 'sqlalchemy', 'faiss', 'librosa', 'transformers'}\n"
+        "heavy = {'numpy', 'scipy', 'torch', 'prefect', 'sqlalchemy', 'faiss', 'librosa', 'transformers', "
+        "'diffusers'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

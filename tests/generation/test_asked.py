@@ -11,20 +11,15 @@ import numpy as np
 import pytest
 
 from generation import load_model
-from generation.cards import write_card
 from generation.errors import CardError, GenerationError
 from generation.registry import LoadedModel
-from tests.generation.toy_diffusion import LONG, SHORT, TOYS, toy_card
+from tests.generation.toy_diffusion import LONG, SHORT, TOYS, write_toys
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("toys")
-    for technique, make in TOYS.items():
-        pipeline = make()
-        pipeline.save_pretrained(root / technique)
-        write_card(root / technique, toy_card(technique, pipeline))
-    return root
+    """A folder with every toy saved under its technique's name."""
+    return write_toys(tmp_path_factory.mktemp("toys"))
 
 
 @pytest.fixture(scope="module")

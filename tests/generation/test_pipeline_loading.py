@@ -13,12 +13,11 @@ import pytest
 import torch
 
 from generation import registry
-from generation.cards import write_card
 from generation.errors import CardError, ConfigError, GenerationError
 from generation.pipelines import audio_diffusion, riffusion, tango
 from generation.pipelines.denoising import SCHEDULERS
 from generation.pipelines.diffusion_model import DiffusionModel
-from tests.generation.toy_diffusion import LONG, SHORT, TOYS, toy_card
+from tests.generation.toy_diffusion import LONG, SHORT, TOYS, toy_card, write_toys
 
 MODULES: dict[str, Any] = {
     "audio-diffusion": audio_diffusion,
@@ -52,12 +51,7 @@ for name, pipeline_class in classes.items():
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every toy saved under its technique's name."""
-    root = tmp_path_factory.mktemp("toys")
-    for technique, make in TOYS.items():
-        pipeline = make()
-        pipeline.save_pretrained(root / technique)
-        write_card(root / technique, toy_card(technique, pipeline))
-    return root
+    return write_toys(tmp_path_factory.mktemp("toys"))
 
 
 def test_a_fresh_process_makes_the_same_sounds(folders: Path) -> None:

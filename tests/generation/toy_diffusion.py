@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from generation.cards import ModelCard
+from generation.cards import ModelCard, write_card
 from generation.codecs.log_mel import LogMelCodec
 from generation.codecs.mel_image import MelImageCodec
 from generation.codecs.riffusion_image import RiffusionImageCodec
@@ -144,3 +145,12 @@ def toy_card(technique: str, pipeline: TextToSoundPipeline, **changes: Any) -> M
     """The card of a toy."""
     fields: dict[str, Any] = {"length_s": pipeline.codec.duration_s, "defaults": {"steps": 3, "guidance_scale": 2.0}}
     return model_card(technique=technique, **{**fields, **changes})
+
+
+def write_toys(root: Path) -> Path:
+    """Save every toy with its card below `root`, each under its technique's name."""
+    for technique, make in TOYS.items():
+        pipeline = make()
+        pipeline.save_pretrained(root / technique)
+        write_card(root / technique, toy_card(technique, pipeline))
+    return root
