@@ -26,6 +26,8 @@ from generation.training.record import RECORD, read_record
 
 # What loaders write beside a configuration: where it was read from, by whom.
 _REMARKS = frozenset({"is_local", "local_files_only"})
+# Who wrote it: the same weights saved on another machine are the same component.
+_WRITERS = frozenset({"transformers_version"})
 _EVERY_STEPS = 20
 _OF_CHOPAN = {"training data and bank": "training data", "weights and text-to-picture retrieval": "weights"}
 _NOT_COPIED = (CARD_FILE, LOSSES, CURVES)
@@ -96,7 +98,7 @@ def _comparable(path: Path) -> Any:
     if path.suffix != ".json":
         return file_sha256(path)
     told = json.loads(path.read_text(encoding="utf-8"))
-    return {key: value for key, value in told.items() if not key.startswith("_") and key not in _REMARKS}
+    return {key: value for key, value in told.items() if not key.startswith("_") and key not in _REMARKS | _WRITERS}
 
 
 def _copy(source: str | Path, target: str | Path) -> str:

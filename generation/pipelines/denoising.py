@@ -137,8 +137,12 @@ def denoise(
         float32 of the same shape. NaN in one sound stays there.
     """
     # Samplers without noise of their own take no generator (PNDM, which Stable Diffusion was published with).
-    takes_noise = "generator" in inspect.signature(sampler.step).parameters
-    extra = {"generator": list(generators)} if takes_noise else {}
+    takes = inspect.signature(sampler.step).parameters
+    extra: dict[str, Any] = {"generator": list(generators)} if "generator" in takes else {}
+    if "use_clipped_model_output" in takes and sampler.config["clip_sample"]:
+        # Where a guided answer leaves the range of pictures and is clipped, the noise that it meant is no longer the
+        # noise that is left: kept as it was, the difference adds up, and more steps make worse pictures.
+        extra["use_clipped_model_output"] = True
     for time in sampler.timesteps:
         noisy = sampler.scale_model_input(latents, time)
         predicted = guided(unet, noisy, time, text, empty, guidance_scale)

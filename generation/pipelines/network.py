@@ -42,14 +42,29 @@ def predict(unet: UNet2DConditionModel, noisy: Tensor, time: Tensor, text: TextS
     Returns:
         float32 of the shape of `noisy`.
     """
+    inputs = network_inputs(unet, noisy, time, text)
+    first = [inputs.pop(name) for name in ("sample", "timestep", "encoder_hidden_states")]
+    answered: Tensor = unet(*first, **inputs).sample
+    return answered
+
+
+def network_inputs(
+    unet: UNet2DConditionModel, noisy: Tensor, time: Tensor, text: TextStates
+) -> dict[str, Tensor | None]:
+    """What `predict` hands to the network, by the names of UNet2DConditionModel.forward."""
+    inputs = {
+        "sample": noisy,
+        "timestep": time,
+        "encoder_hidden_states": text.states,
+        "encoder_attention_mask": text.mask,
+    }
     if not is_aided(unet):
-        return unet(noisy, time, text.states, encoder_attention_mask=text.mask).sample
+        return inputs
     assert text.comb is not None
     batch, _, rows, columns = noisy.shape
     places = place_channels(rows, columns).to(noisy).expand(batch, -1, -1, -1)
     combs = text.comb.to(noisy).expand(-1, -1, rows, columns)
-    beside = torch.cat([noisy, places, combs], dim=1)
-    return unet(beside, time, text.states, class_labels=pooled(text), encoder_attention_mask=text.mask).sample
+    return inputs | {"sample": torch.cat([noisy, places, combs], dim=1), "class_labels": pooled(text)}
 
 
 def is_aided(unet: UNet2DConditionModel) -> bool:

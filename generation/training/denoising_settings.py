@@ -80,6 +80,7 @@ class DenoisingSettings(TrainSettings):
     subset: so many notes of it, of all instruments. mixtures: so many drawn sums of two notes instead of notes.
     balance: power by which notes of rare (source, family) cells are drawn more often, 0 to 1.
     gradient_checkpointing: less memory for a third more arithmetic.
+    cuda_graphs: on CUDA, replay the network's passes as graphs: for networks so small that Python sets the pace.
     validation_items: noisy samples in a validation; held-out sounds come again where there are fewer.
     """
 
@@ -95,7 +96,14 @@ class DenoisingSettings(TrainSettings):
     mixtures: int | None = Field(default=None, gt=0)
     balance: float = Field(default=0.0, ge=0, le=1)
     gradient_checkpointing: bool = False
+    cuda_graphs: bool = False
     validation_items: int = Field(default=128, ge=8)
+
+    @model_validator(mode="after")
+    def _passes_can_be_recorded(self) -> DenoisingSettings:
+        if self.cuda_graphs and self.gradient_checkpointing:
+            raise ValueError("cuda_graphs replays whole passes, gradient_checkpointing repeats parts; set one of them")
+        return self
 
 
 class FineTunable(DenoisingSettings):

@@ -15,7 +15,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor, nn
 
 from generation.errors import TrainingError
-from generation.pipelines.network import predict
+from generation.pipelines.network import network_inputs, predict
 from generation.pipelines.text_to_sound import TextToSoundPipeline, vae_reduction
 from generation.training.captioning import draw_captions, full_caption
 from generation.training.corpus_pictures import CorpusPictures, read_pictures
@@ -23,6 +23,7 @@ from generation.training.denoising_export import ModelFacts, write_denoiser
 from generation.training.denoising_pictures import clean_samples, picturing_of
 from generation.training.denoising_samples import write_sounds
 from generation.training.denoising_settings import DenoisingSettings
+from generation.training.graphed import GraphedNetwork
 from generation.training.objectives import draw_times, errors_of, noised, snr_weights
 
 _GOLDEN = (5**0.5 - 1) / 2
@@ -66,6 +67,8 @@ class DenoisingTask:
             part.requires_grad_(name == "unet")
         if settings.gradient_checkpointing:
             pipeline.unet.enable_gradient_checkpointing()
+        graphed = settings.cuda_graphs and torch.device(device).type == "cuda"
+        self._graphed = GraphedNetwork(pipeline.unet) if graphed else None
         self.module: nn.Module = nn.ModuleDict(parts)
         self.noise = DDPMScheduler.from_config(pipeline.scheduler.config)  # type: ignore[attr-defined]
         vae = getattr(pipeline, "vae", None)
@@ -97,7 +100,7 @@ class DenoisingTask:
     def loss(self, batch: _Batch, step: int) -> tuple[Tensor, dict[str, float]]:
         """Weighted squared error of the answers, and the plain one (mse)."""
         times = draw_times(self.noise, len(batch.captions), self.device)
-        errors = self._errors(batch, times)
+        errors = self._errors(batch, times, self._graphed)
         weights = snr_weights(self.noise, times, self.settings.snr_gamma, self.settings.snr_form)
         return (weights * errors).mean(), {"mse": float(errors.detach().mean())}
 
@@ -129,12 +132,14 @@ class DenoisingTask:
         """Write the whole pipeline (weights in fp16) with its card."""
         write_denoiser(folder, self.pipeline, self.train.info, self.facts, self.settings.captions)
 
-    def _errors(self, batch: _Batch, times: Tensor) -> Tensor:
+    def _errors(self, batch: _Batch, times: Tensor, graphed: GraphedNetwork | None = None) -> Tensor:
         clean = clean_samples(batch.arrays, self.scaling_factor)
         noise = torch.randn_like(clean)
         noisy, wanted = noised(self.noise, clean, noise, times)
         with torch.no_grad():
             text = self.pipeline.encode_texts(batch.captions)
+        if graphed is not None:
+            return errors_of(graphed(network_inputs(self.pipeline.unet, noisy, times, text)), wanted)
         return errors_of(predict(self.pipeline.unet, noisy, times, text), wanted)
 
     def _held_out(self, rows: np.ndarray) -> _Batch:

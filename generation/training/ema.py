@@ -32,17 +32,21 @@ class WeightAverage:
         """Start from the module's present weights."""
         self.decay = decay
         self._module = module
-        self.average = {name: tensor.clone() for name, tensor in trained_state(module).items()}
+        own = trained_state(module)
+        self.average = {name: tensor.clone() for name, tensor in own.items()}
+        # The module's own memory, found once: there are hundreds of tensors, and a step may take milliseconds.
+        floating = [name for name, tensor in own.items() if tensor.is_floating_point()]
+        self._moving = [self.average[name] for name in floating], [own[name] for name in floating]
+        self._copied = [(self.average[name], own[name]) for name in own.keys() - set(floating)]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take the weights after optimiser step `step` (from 0) into the average."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, tensor in trained_state(self._module).items():
-            if tensor.is_floating_point():
-                self.average[name].lerp_(tensor, 1 - decay)
-            else:
-                self.average[name].copy_(tensor)
+        averages, weights = self._moving
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+        for average, tensor in self._copied:
+            average.copy_(tensor)
 
     @torch.no_grad()
     def load(self, average: Mapping[str, torch.Tensor]) -> None:

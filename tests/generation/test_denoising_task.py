@@ -240,6 +240,7 @@ def test_wrong_parts_are_refused(
         ({"autoencoder": None}, "autoencoder or a base to train further must be named"),
         ({"base": "runs/x"}, "base brings all its parts with it; leave out text_encoder and autoencoder and vocoder"),
         ({"unet": {"block_out_channels": [8, 16], "heads": [2]}}, "heads has 1 values for 2 block_out_channels"),
+        ({"cuda_graphs": True, "gradient_checkpointing": True}, "cuda_graphs replays whole passes"),
     ],
 )
 def test_settings_that_disagree_are_refused(

@@ -48,6 +48,25 @@ def test_every_sampler_finds_what_the_network_knows(name: str | None, noise: dic
     assert float((found - answer).abs().max()) < 0.05
 
 
+def test_an_answer_beyond_the_range_does_not_eat_the_noise_step_by_step() -> None:
+    saved = DDPMScheduler(**{**AUDIO_LATENT_DIFFUSION_NOISE, "clip_sample": True, "prediction_type": "v_prediction"})
+    loud = Oracle(torch.full((2, 1, 4, 4), 1.5), saved)  # as guidance pushes a picture's white beyond 1
+    left: list[Tensor] = []
+
+    def hears_the_noise(noisy: Tensor, time: Tensor, states: Tensor, **others: None) -> Any:
+        kept = saved.alphas_cumprod[int(time)]
+        left.append((noisy - kept.sqrt()) / (1 - kept).sqrt())
+        return loud(noisy, time, states)
+
+    hears_the_noise.config = loud.config  # type: ignore[attr-defined]
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    start = seeded_noise(generators, (1, 4, 4))
+    found = denoise(hears_the_noise, build_sampler(saved, "ddim", 100), start, TEXT, TEXT, 1.0, generators)  # type: ignore[arg-type]
+    assert torch.allclose(found, torch.ones_like(found), atol=1e-4)
+    # The noise that is left belongs to the clipped picture, 1, to the end.
+    assert float((left[-1] - left[1]).abs().max()) < 0.02
+
+
 @pytest.mark.parametrize("name", [None, *SCHEDULERS])
 def test_no_count_of_steps_leaves_the_trained_times(name: str | None) -> None:
     for noise in (AUDIO_LATENT_DIFFUSION_NOISE, TANGO_NOISE):
