@@ -124,7 +124,7 @@ def _make(
         models=(
             ModelChoice(
                 model=choice.model,
-                batch_size=evaluation.batch_size,
+                batch_size=evaluation.batch_size_on(device),
                 steps=sampling.steps,
                 guidance_scale=sampling.guidance_scale,
             ),

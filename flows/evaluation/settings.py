@@ -29,9 +29,10 @@ class Evaluation(StrictModel):
     """configs/evaluate/*.yaml: which models, at which settings, on how many prompts, against which real notes.
 
     steps, guidance_scales: every pair of them is a setting; empty lets each model sample as its card says, as `rows`
-    does. prompts_on_gpu, prompts_on_cpu: of each model in each setting. reference: folder of real notes for the
-    figures of the library's embedder, of vggish and cnn14 (files of published weights), which hear length_s seconds
-    of everything. real: folder of real recordings with labels. Folders and files lie beside the configuration.
+    does. prompts_on_gpu, prompts_on_cpu: of each model in each setting. batch_size_on_gpu, batch_size_on_cpu: how many
+    sounds are made at once, where memory allows. reference: folder of real notes for the figures of the library's
+    embedder, of vggish and cnn14 (files of published weights), which hear length_s seconds of everything. real: folder
+    of real recordings with labels. Folders and files lie beside the configuration.
     """
 
     experiment: Experiment
@@ -40,7 +41,8 @@ class Evaluation(StrictModel):
     guidance_scales: tuple[float, ...] = ()
     prompts_on_gpu: int = Field(default=1000, ge=1, le=MOST_PROMPTS)
     prompts_on_cpu: int = Field(default=56, ge=1, le=MOST_PROMPTS)
-    batch_size: int = Field(default=8, ge=1, le=1024)
+    batch_size_on_gpu: int = Field(default=64, ge=1, le=1024)
+    batch_size_on_cpu: int = Field(default=8, ge=1, le=1024)
     seed: int = 1
     embedder: str = "starter"
     reference: Path | None = None
@@ -68,6 +70,10 @@ class Evaluation(StrictModel):
     def prompts_on(self, device: str) -> int:
         """How many prompts every model gets on this device."""
         return self.prompts_on_gpu if device.startswith("cuda") else self.prompts_on_cpu
+
+    def batch_size_on(self, device: str) -> int:
+        """How many sounds a model makes at once on this device."""
+        return self.batch_size_on_gpu if device.startswith("cuda") else self.batch_size_on_cpu
 
 
 def read_evaluation(name: str, file: Path | None = None) -> tuple[Evaluation, Path]:
