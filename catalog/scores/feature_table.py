@@ -19,9 +19,9 @@ def feature_table(values: Any, name: str, largest: float = np.inf) -> np.ndarray
     table = plain_array(values, name, ScoreError).astype(np.float64, copy=False)
     if table.ndim != 2 or 0 in table.shape:
         raise ScoreError(f"{name}: shape {table.shape} came, a table [n, columns] is needed; stack one row per sound")
-    if not np.isfinite(table).all():
+    peak = max(float(table.max()), -float(table.min()))  # not a number as soon as one value is none
+    if not np.isfinite(peak):
         raise ScoreError(f"{name}: NaN or infinite values came; leave the sounds out that made them")
-    peak = max(float(table.max()), -float(table.min()))
     if peak > largest:
         raise ScoreError(f"{name}: {peak:.3g} came, at most {largest:.3g} is needed; scale both sets down alike")
     return table

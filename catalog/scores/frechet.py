@@ -18,6 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigvalsh
+from scipy.linalg.blas import dgemm, dsyrk
+from scipy.linalg.lapack import dpotrf
 
 from catalog.errors import ScoreError
 from catalog.scores.feature_table import feature_table
@@ -57,7 +60,8 @@ def gaussian(features: np.ndarray, name: str = "features") -> Gaussian:
     if x.shape[0] < 2:
         raise ScoreError(f"{name}: 1 row came, at least 2 are needed to have a covariance")
     mean = x.mean(axis=0)
-    factor = (x - mean) / np.sqrt(x.shape[0] - 1)
+    factor = x - mean
+    factor /= np.sqrt(x.shape[0] - 1)
     if factor.shape[0] > factor.shape[1]:
         factor = square_factor(factor)
     return Gaussian(mean=mean, factor=factor, n=x.shape[0])
@@ -75,7 +79,8 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
             "both sets must be made by the same embedder"
         )
     mean_term = float(np.sum((a.mean - b.mean) ** 2))
-    root_trace = _nuclear_norm(a.factor @ b.factor.T)
+    # scipy's BLAS throughout: threads of numpy's, which wait busily for more, would be in its way.
+    root_trace = _nuclear_norm(dgemm(1.0, a.factor, b.factor, trans_b=True))
     return max(0.0, mean_term + a.variance + b.variance - 2.0 * root_trace)
 
 
@@ -90,20 +95,20 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 def square_factor(factor: np.ndarray) -> np.ndarray:
     """Return R [d, d] with R^T R = F^T F for a tall F [n, d]: by Cholesky, by QR where that is unsafe."""
-    try:
-        upper = np.linalg.cholesky(factor.T @ factor).T
-    except np.linalg.LinAlgError:  # singular covariance: fewer independent rows than dimensions
-        return np.asarray(np.linalg.qr(factor, mode="r"))
+    # BLAS and LAPACK themselves, on one triangle in their own order of columns: numpy fills in the other triangle and
+    # copies there and back, and takes twice as long.
+    upper, failed = dpotrf(dsyrk(1.0, factor.T), overwrite_a=True)
     pivots = np.diag(upper) ** 2
-    if pivots.min() < WELL_CONDITIONED * pivots.max():
+    # It fails on a singular covariance: fewer independent rows than dimensions.
+    if failed or pivots.min() < WELL_CONDITIONED * pivots.max():
         return np.asarray(np.linalg.qr(factor, mode="r"))
-    return upper
+    return np.asarray(upper)
 
 
 def _nuclear_norm(matrix: np.ndarray) -> float:
     """Return the sum of the singular values of a matrix [r, s]."""
     if matrix.shape[0] == matrix.shape[1]:
-        squared = np.linalg.eigvalsh(matrix @ matrix.T)
+        squared = eigvalsh(dsyrk(1.0, matrix), lower=False, check_finite=False)
         if squared[0] > WELL_CONDITIONED * squared[-1]:
             return float(np.sqrt(squared).sum())
     return float(np.linalg.svd(matrix, compute_uv=False).sum())

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from scipy.linalg import sqrtm
 from catalog.embedders import Cnn14, VGGish
 from catalog.embedders.frontend import clap_extractor_settings, listening_wave
 from catalog.embedders.judge import Judge
-from catalog.embedders.vggish import log_mel_examples
+from catalog.embedders.vggish import EXAMPLE_FRAMES, FFT, HOP, LOG_OFFSET, WINDOW, mel_triangles
 from catalog.library import Library
 from catalog.records import ResultRecord
 from catalog.scores.frechet import frechet_distance
@@ -97,12 +98,21 @@ def compare(
 def test_vggish(files: list[Path], threads: int) -> None:
     net = VGGish()
     seed_weights(net)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
+    triangles = mel_triangles()
 
-    published = copy.deepcopy(net.features).to(memory_format=torch.contiguous_format).requires_grad_(True)
+    published = copy.deepcopy(net.features).requires_grad_(True)
+    for layer in published:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.weight.data = layer.weight.data.contiguous()
 
     def theirs(path: Path) -> np.ndarray:
-        """torchvggish in the evaluation tools: autograd left on, the four examples of one file."""
-        examples = torch.from_numpy(log_mel_examples(read_clip(path).samples.astype(np.float64))[0])
+        """torchvggish in the evaluation tools: spectra by numpy, autograd left on, the four examples of one file."""
+        frames = np.lib.stride_tricks.sliding_window_view(read_clip(path).samples[0].astype(np.float64), WINDOW)[::HOP]
+        mel = np.abs(np.fft.rfft(frames * window, FFT)) @ triangles
+        count = len(mel) // EXAMPLE_FRAMES
+        log_mel = np.log(mel[: count * EXAMPLE_FRAMES] + LOG_OFFSET).reshape(count, EXAMPLE_FRAMES, -1)
+        examples = torch.from_numpy(log_mel.astype(np.float32))
         return net.embeddings(published(examples[:, None]).permute(0, 2, 3, 1).flatten(1)).detach().numpy()
 
     compare("VGGish", threads, files, theirs, lambda part: net.embed_batch(waves(part)), 1e-5)
@@ -111,24 +121,27 @@ def test_vggish(files: list[Path], threads: int) -> None:
 def test_cnn14(files: list[Path], threads: int) -> None:
     net = Cnn14()
     seed_weights(net)
-    fourier = net.spectrogram_extractor["stft"]
-
-    def log_mel(wave: torch.Tensor) -> torch.Tensor:
-        """The spectrum as torchlibrosa makes it: a convolution with Fourier matrices."""
-        padded = torch.nn.functional.pad(wave[:, None], (256, 256), mode="reflect")
-        power = fourier["conv_real"](padded) ** 2 + fourier["conv_imag"](padded) ** 2
-        mel = power.transpose(1, 2) @ net.get_parameter("logmel_extractor.melW")
-        return 10 * torch.log10(torch.clamp(mel, min=1e-10))
-
-    fast = net.log_mel
+    fourier, mel_matrix = net.spectrogram_extractor["stft"], net.get_parameter("logmel_extractor.melW")
+    published = [copy.deepcopy(net.get_submodule(f"conv_block{number}")) for number in range(1, 7)]
+    for layer in (layer for block in published for layer in (block.conv1, block.conv2)):
+        layer.weight.data = layer.weight.data.contiguous()
 
     @torch.no_grad()
     def theirs(path: Path) -> np.ndarray:
-        net.log_mel = log_mel  # type: ignore[method-assign]
-        try:
-            return net(torch.from_numpy(read_clip(path).samples))[0][0].numpy()
-        finally:
-            net.log_mel = fast  # type: ignore[method-assign]
+        """The spectrum as torchlibrosa makes it, a convolution with Fourier matrices; the layers in their own order."""
+        wave = torch.from_numpy(read_clip(path).samples)
+        padded = torch.nn.functional.pad(wave[:, None], (256, 256), mode="reflect")
+        power = fourier["conv_real"](padded) ** 2 + fourier["conv_imag"](padded) ** 2
+        x = 10 * torch.log10(torch.clamp(power.transpose(1, 2) @ mel_matrix, min=1e-10))[:, None]
+        x = net.bn0(x.transpose(1, 3)).transpose(1, 3)
+        for number, block in enumerate(published, start=1):
+            x = torch.relu_(block.bn1(block.conv1(x)))
+            x = torch.relu_(block.bn2(block.conv2(x)))
+            x = torch.nn.functional.avg_pool2d(x, 2) if number < len(published) else x
+        x = x.mean(dim=3)
+        embedding = torch.relu_(net.fc1(x.amax(dim=2) + x.mean(dim=2)))
+        net.fc_audioset(embedding)
+        return embedding[0].numpy()
 
     compare("Cnn14", threads, files, theirs, lambda part: net.embed_batch(waves(part))[0], 1e-4)
 
@@ -158,7 +171,8 @@ def test_frechet_distance(n: int, threads: int) -> None:
 
     def theirs() -> float:
         s1, s2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-        root = np.asarray(sqrtm(s1 @ s2))
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            root, _ = sqrtm(s1 @ s2, disp=False)  # with an estimate of its error, as all of them call it
         return float(np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(s1) + np.trace(s2) - 2 * np.trace(root).real)
 
     frechet_distance(x[:100], y[:100])
