@@ -128,9 +128,10 @@ def test_guidance_one_is_exactly_one_conditional_pass(pipeline: TextToSoundPipel
     with torch.no_grad():
         text = pipeline.encode_texts(PROMPTS)
         expected = pipeline.prepare_latents(generators, sampler, n_frames)
+        clipped = bool(sampler.config["clip_sample"])  # the noise that is left is then that of the clipped picture
         for time in sampler.timesteps:
             noise = pipeline.unet(expected, time, text.states, encoder_attention_mask=text.mask).sample
-            expected = sampler.step(noise, time, expected).prev_sample
+            expected = sampler.step(noise, time, expected, use_clipped_model_output=clipped).prev_sample
     assert farthest(latents, expected) < 1e-5
 
 
