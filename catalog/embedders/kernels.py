@@ -19,3 +19,8 @@ def keep_turned(layer: nn.Conv2d, memory_format: torch.memory_format) -> None:
 def turned_convolution(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     """Apply a layer made for maps [n, channels, time, frequency] to maps [n, channels, frequency, time]."""
     return nn.functional.conv2d(x, layer.weight.transpose(2, 3), layer.bias, padding=layer.padding)
+
+
+def parts_in_cache(x: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
+    """Split a batch into parts of at most `count`, whose maps stay in a CPU's cache; a GPU takes it whole."""
+    return x.split(count) if x.device.type == "cpu" else (x,)

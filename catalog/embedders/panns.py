@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from catalog.embedders.kernels import keep_turned, turned_convolution
+from catalog.embedders.kernels import keep_turned, parts_in_cache, turned_convolution
 from catalog.embedders.published_weights import (
     SAFETENSORS,
     PublishedFile,
@@ -123,8 +123,7 @@ class Cnn14(nn.Module):
         """float32 waves [n, samples] at 16 kHz -> (embedding [n, 2048], at least 0; logits [n, 527])."""
         # Frequency above time: the longer axis in rows, which convolutions run along. See `kernels`.
         x = self.bn0(self.log_mel(waves).transpose(1, 2).unsqueeze(3)).permute(0, 3, 1, 2)
-        together = IN_CACHE if x.device.type == "cpu" else max(1, len(x))
-        x = torch.cat([self._blocks(part, range(1, EARLY + 1)) for part in x.split(together)])
+        x = torch.cat([self._blocks(part, range(1, EARLY + 1)) for part in parts_in_cache(x, IN_CACHE)])
         x = self._blocks(x, range(EARLY + 1, len(WIDTHS) + 1)).transpose(2, 3)
         x = x.mean(dim=3)
         embedding = torch.relu(_exactly(self.fc1, x.amax(dim=2) + x.mean(dim=2)))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from catalog.embedders.kernels import keep_turned, turned_convolution
+from catalog.embedders.kernels import keep_turned, parts_in_cache, turned_convolution
 from catalog.embedders.published_weights import (
     SAFETENSORS,
     PublishedFile,
@@ -93,8 +93,7 @@ class VGGish(nn.Module):
         """Log-mel examples float32 [n, 96, 64] -> embeddings [n, 128], any real value."""
         # Bands above time: the longer axis in rows, which convolutions run along. See `kernels`.
         pictures = examples.transpose(1, 2).unsqueeze(1)
-        together = IN_CACHE if pictures.device.type == "cpu" else max(1, len(pictures))
-        x = torch.cat([self._maps(part) for part in pictures.split(together)])
+        x = torch.cat([self._maps(part) for part in parts_in_cache(pictures, IN_CACHE)])
         # The weights were made where channels come last, so that is how a map [512, 6, 4] is laid out.
         return self.embeddings(x.permute(0, 3, 2, 1).flatten(1))
 

@@ -79,7 +79,7 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
             "both sets must be made by the same embedder"
         )
     mean_term = float(np.sum((a.mean - b.mean) ** 2))
-    # scipy's BLAS throughout: threads of numpy's, which wait busily for more, would be in its way.
+    # scipy's BLAS on the whole usual way: threads of numpy's, which wait busily for more, would be in its way.
     root_trace = _nuclear_norm(dgemm(1.0, a.factor, b.factor, trans_b=True))
     return max(0.0, mean_term + a.variance + b.variance - 2.0 * root_trace)
 

@@ -31,13 +31,12 @@ class WeightAverage:
     def __init__(self, module: torch.nn.Module, decay: float) -> None:
         """Start from the module's present weights."""
         self.decay = decay
-        self._module = module
-        own = trained_state(module)
-        self.average = {name: tensor.clone() for name, tensor in own.items()}
         # The module's own memory, found once: there are hundreds of tensors, and a step may take milliseconds.
-        floating = [name for name, tensor in own.items() if tensor.is_floating_point()]
-        self._moving = [self.average[name] for name in floating], [own[name] for name in floating]
-        self._copied = [(self.average[name], own[name]) for name in own.keys() - set(floating)]
+        self._own = trained_state(module)
+        self.average = {name: tensor.clone() for name, tensor in self._own.items()}
+        floating = [name for name, tensor in self._own.items() if tensor.is_floating_point()]
+        self._moving = [self.average[name] for name in floating], [self._own[name] for name in floating]
+        self._copied = [(self.average[name], self._own[name]) for name in self._own.keys() - set(floating)]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -57,17 +56,17 @@ class WeightAverage:
     @torch.no_grad()
     def copy_to_module(self) -> None:
         """Make the averaged weights the module's own."""
-        for name, tensor in trained_state(self._module).items():
+        for name, tensor in self._own.items():
             tensor.copy_(self.average[name])
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
         """Lend the averaged weights to the module for validation; afterwards it has its own again."""
-        own = {name: tensor.clone() for name, tensor in trained_state(self._module).items()}
+        kept = {name: tensor.clone() for name, tensor in self._own.items()}
         self.copy_to_module()
         try:
             yield
         finally:
             with torch.no_grad():
-                for name, tensor in trained_state(self._module).items():
-                    tensor.copy_(own[name])
+                for name, tensor in self._own.items():
+                    tensor.copy_(kept[name])
