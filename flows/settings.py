@@ -1,8 +1,7 @@
 """What a night is told: its configuration file, and the few environment variables nightcrate knows.
 
-No other module reads the environment, but generation.training.launched, which reads what a launcher of several
-processes sets. A misspelt variable is refused like a misspelt key: silently ignored, it would send a night's sounds
-to the wrong place.
+Here every NIGHTCRATE_* variable is checked; generation.hub_lock reads its own again, where flows may be absent. A
+misspelt variable is refused like a misspelt key: silently ignored, it would send a night's sounds to the wrong place.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from generation.errors import ConfigError
+from generation.hub_lock import LOCK_VARIABLE
 from generation.prompts.prompt import Prompt
 from generation.prompts.selection import Selection, select_prompts
 from generation.shipped import config_path
@@ -32,7 +32,7 @@ Scheduler = Literal["ddpm", "ddim", "dpm-solver++", "euler-ancestral", "edm-dpm-
 """The ways from noise to a sound that a night can name; the last one belongs to pipelines of diffusers alone."""
 
 _PREFIX = "NIGHTCRATE_"
-_KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE")
+_KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE", LOCK_VARIABLE)
 # Read by the test suite alone, but set in the shell of whoever runs it.
 _OF_THE_TESTS = ("NIGHTCRATE_ONESHOTS", "NIGHTCRATE_SOUNDFONT", "NIGHTCRATE_STRICT")
 
@@ -127,7 +127,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
     for name in sorted(variables):
         if name.startswith(_PREFIX) and name not in _KNOWN + _OF_THE_TESTS:
             near = nearest_name(name, _KNOWN)
-            hint = f"did you mean {near}?" if near else f"there are {' and '.join(_KNOWN)}"
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(_KNOWN)}"
             raise SettingsError(f"unknown environment variable {name}; {hint}")
     library = variables.get("NIGHTCRATE_LIBRARY")
     return Environment(Path(library) if library else None, variables.get("NIGHTCRATE_DEVICE") or None)

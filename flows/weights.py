@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catalog.scores.extractors import EXTRACTORS, needed_file
+from catalog.scores.extractors import EXTRACTORS
+from flows.judge_weights import judge_problems, judges_here
 from flows.ledger import read_ledger
 from generation.cards import ModelCard, list_cards
 from generation.errors import CardError, ConfigError
@@ -29,12 +30,10 @@ class WeightsCheck:
 def hub_source(name: str) -> tuple[str, str | None]:
     """Return the hub id and the revision that a model's name means, or those of a hub id itself.
 
-    Raises CardError when the model's weights lie on no hub, or the name is that of a judge of scores.
+    Raises CardError when the model's weights lie on no hub.
     """
     if "/" in name and is_hub_id(name):
         return name, None
-    if name in EXTRACTORS:
-        raise CardError(f"{name}: is a judge of scores, and no address of its weights is known; {needed_file(name)}")
     card, _ = find_card(name)
     weights = card.weights
     if weights is None:
@@ -48,12 +47,13 @@ def hub_source(name: str) -> tuple[str, str | None]:
 def check_weights(names: Sequence[str] = ()) -> list[WeightsCheck]:
     """Recompute the hashes of models: shipped ones against the ledger, fetched ones against the lock file.
 
-    names: models or hub ids; none means all shipped models and all that is locked. Raises CardError for a model
-    that was never fetched, and ConfigError for a ledger or lock file that cannot be read.
+    names: models, hub ids or judges of scores; none means all shipped models and all that was fetched. Raises CardError
+    for a name that was never fetched, and ConfigError for a ledger or lock file that cannot be read.
     """
     if not names:
         shipped = [_check_starter(card) for card in list_cards() if card.weights and card.weights.starter]
-        return shipped + [_check_locked(entry.repo, entry) for entry in locked_repositories()]
+        judges = [_check_judge(kind) for kind in judges_here()]
+        return shipped + [_check_locked(entry.repo, entry) for entry in locked_repositories()] + judges
     return [_check(name) for name in names]
 
 
@@ -61,11 +61,23 @@ def _check(name: str) -> WeightsCheck:
     card = find_card(name)[0] if name in config_names("models") else None
     if card is not None and card.weights and card.weights.starter:
         return _check_starter(card)
+    if name in EXTRACTORS:
+        return _check_judge(name)
     repo, revision = hub_source(name)
     entry = locked(repo, revision)
     if entry is None:
-        raise CardError(f"{name}: was not fetched yet; fetch it: nightcrate models fetch {name}")
+        raise _never_fetched(name)
     return _check_locked(name, entry)
+
+
+def _check_judge(kind: str) -> WeightsCheck:
+    if kind not in judges_here():
+        raise _never_fetched(kind)
+    return WeightsCheck(kind, 1, judge_problems(kind))
+
+
+def _never_fetched(name: str) -> CardError:
+    return CardError(f"{name}: was not fetched yet; fetch it: nightcrate models fetch {name}")
 
 
 def _check_starter(card: ModelCard) -> WeightsCheck:

@@ -1,25 +1,21 @@
 """Fetching a hub repository: what it will cost first, then file by file, each checked before it counts.
 
 The files lie in the hub's own cache, under its own names (huggingface_hub, "Understand caching": blobs are named by
-sha256 or git id), so that other programs share them. huggingface_hub goes on with a cut file only as long as its
-process lives; here what came stays, and the next process asks for the rest.
+sha256 or git id), so that other programs share them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import cast
 
 from generation.audio import file_sha256
-from generation.errors import HubError
+from generation.downloads import bytes_begun, check_free_bytes, download, silent_bar
 from generation.file_list import KnownFile
 from generation.hub_errors import one_line
 from generation.hub_listing import RemoteFile, needed_files
@@ -27,7 +23,6 @@ from generation.hub_lock import LockedRepository, commit_of, lock, lock_path, lo
 
 logger = logging.getLogger(__name__)
 
-_PART = ".nightcrate-part"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -75,17 +70,9 @@ def check_room(plans: Sequence[FetchPlan]) -> None:
     """Raise HubError when the disk of the hub's cache has not the room for what the plans will fetch."""
     from huggingface_hub import constants
 
+    names = ", ".join(plan.repo for plan in plans)
     needed = sum(plan.bytes_missing for plan in plans)
-    place = Path(constants.HF_HUB_CACHE).absolute()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        names = ", ".join(plan.repo for plan in plans)
-        raise HubError(
-            f"{names}: {needed} bytes are needed, but only {free} are free in {place}; make room, or set "
-            "HF_HUB_CACHE to a folder on another disk"
-        )
+    check_free_bytes(names, Path(constants.HF_HUB_CACHE), needed, "set HF_HUB_CACHE to a folder on another disk")
 
 
 def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> Path:
@@ -114,7 +101,9 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
                 if not (blobs / _name(file)).is_file():
                     _fetch_file(plan, file, blobs, told)
         paths = [file.path for file in plan.files]
-        folder = Path(snapshot_download(plan.repo, revision=plan.revision, allow_patterns=paths, tqdm_class=_no_bar()))
+        folder = Path(
+            snapshot_download(plan.repo, revision=plan.revision, allow_patterns=paths, tqdm_class=silent_bar())
+        )
         known = tuple(
             KnownFile(path=file.path, bytes=file.bytes, sha256=file.sha256 or file_sha256(folder / file.path))
             for file in plan.files
@@ -130,34 +119,11 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
 
 def _fetch_file(plan: FetchPlan, file: RemoteFile, blobs: Path, told: Callable[[int], None]) -> None:
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
-    part = blobs / (_name(file) + _PART)
-    if part.is_file() and part.stat().st_size > file.bytes:
-        part.unlink()
-    with part.open("ab") as out:
-        if out.tell() < file.bytes:
-            try:
-                http_get(
-                    hf_hub_url(plan.repo, file.path, revision=plan.revision),
-                    cast(BinaryIO, _Counted(out, told)),
-                    resume_size=out.tell(),
-                    headers=build_hf_headers(),
-                    displayed_filename=file.path,
-                    tqdm_class=_no_bar(),
-                )
-            except HfHubHTTPError as error:
-                # The hub has less of it than came already; the check below removes the part and says so.
-                if error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    raise
-        out.flush()
-        os.fsync(out.fileno())
-    if not _is_right(part, file):
-        part.unlink()
-        raise HubError(f"{plan.repo}: {file.path} came with a wrong size or hash and was removed; fetch it again")
-    os.replace(part, blobs / _name(file))
+    url = hf_hub_url(plan.repo, file.path, revision=plan.revision)
+    name, place = f"{plan.repo}: {file.path}", blobs / _name(file)
+    download(name, url, place, file.bytes, lambda path: _is_right(path, file), told, build_hf_headers())
 
 
 def _bytes_here(repo: str, file: RemoteFile) -> int:
@@ -168,8 +134,7 @@ def _bytes_here(repo: str, file: RemoteFile) -> int:
             return file.bytes
         blob.unlink()
         logger.warning("%s: %s has a wrong hash and was removed; it is fetched again", repo, file.path)
-    part = blob.with_name(blob.name + _PART)
-    return min(part.stat().st_size, file.bytes) if part.is_file() else 0
+    return bytes_begun(blob, file.bytes)
 
 
 def _is_right(path: Path, file: RemoteFile) -> bool:
@@ -196,33 +161,3 @@ def _blobs(repo: str) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "blobs"
-
-
-class _Counted:
-    """A file that tells how much was written into it, less what was cut off again."""
-
-    def __init__(self, file: BinaryIO, told: Callable[[int], None]) -> None:
-        self._file, self._told = file, told
-
-    def write(self, data: bytes) -> int:
-        self._told(len(data))
-        return self._file.write(data)
-
-    def truncate(self) -> int:
-        size = self._file.tell()
-        self._told(size - os.fstat(self._file.fileno()).st_size)
-        return self._file.truncate()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-
-def _no_bar() -> Any:
-    """huggingface_hub's bar, silent: that of the command line counts all files together."""
-    from huggingface_hub.utils import tqdm
-
-    class Silent(tqdm):
-        def __init__(self, *parts: Any, **named: Any) -> None:
-            super().__init__(*parts, **{**named, "disable": True})
-
-    return Silent

@@ -35,6 +35,9 @@ PUBLISHED = PublishedFile(
     name="Cnn14_16k_mAP=0.438.pth",
     # As third parties report it; several repositories agree.
     sha256="e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
+    judge="cnn14",
+    # The record of PANNs' authors, from which audioldm_eval fetches this file too.
+    address="https://zenodo.org/record/3987831/files/Cnn14_16k_mAP%3D0.438.pth",
     holds="84 tensors of 324.2 MB under 'model', such as fc_audioset.weight [527, 2048]",
     wrapped_in="model",
     numpy_arrays=True,

@@ -40,13 +40,15 @@ _UNREADABLE = (
 class PublishedFile:
     """A file of weights as its authors published it.
 
-    sha256: of the whole file, 64 hex digits. holds: its tensors in words, by which people can tell it. wrapped_in: the
-    key under which the file keeps its weights, None where the file is nothing but weights. numpy_arrays: whether numpy
-    int64 arrays lie beside the weights.
+    sha256: of the whole file, 64 hex digits. judge: what `nightcrate models fetch` calls it. address: where its authors
+    keep it. holds: its tensors in words, by which people can tell it. wrapped_in: the key under which the file keeps
+    its weights, None where the file is nothing but weights. numpy_arrays: whether numpy int64 arrays lie beside them.
     """
 
     name: str
     sha256: str
+    judge: str
+    address: str
     holds: str = ""
     wrapped_in: str | None = None
     numpy_arrays: bool = False
@@ -78,8 +80,8 @@ def find_published(place: Path, published: PublishedFile) -> Path:
                 return place / name
     what = "does not hold it" if place.is_dir() else "there is no such file"
     raise EmbedderError(
-        f"{place}: {what}; needed is {published.described} or its safetensors form. No address of it is known here: "
-        "get it from its authors"
+        f"{place}: {what}; needed is {published.described} or its safetensors form; fetch it: nightcrate models fetch "
+        f"{published.judge}, or get {published.address}"
     )
 
 
@@ -140,6 +142,16 @@ def keep_as_safetensors(path: Path, weights: PublishedWeights) -> None:
         write_bytes(beside, save(tensors, {_METADATA_KEY: about}))
     except AudioError as error:
         logger.warning("the weights stay a pickle: %s", error)
+
+
+def hold_same_weights(path: Path, beside: Path, published: PublishedFile) -> bool:
+    """Whether a safetensors file holds the very tensors of the published file at `path`. Raises EmbedderError."""
+    try:
+        kept = _read_safetensors(beside).tensors
+    except EmbedderError:
+        return False
+    whole = read_published_weights(path, published, published.sha256).tensors
+    return kept.keys() == whole.keys() and all(torch.equal(kept[name], whole[name]) for name in whole)
 
 
 def _read_safetensors(path: Path) -> PublishedWeights:

@@ -30,6 +30,8 @@ PUBLISHED = PublishedFile(
     name="vggish-10086976.pth",
     # The first eight digits are in the published name itself; the rest is as third parties report it.
     sha256="10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
+    judge="vggish",
+    address="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",  # its hubconf.py
     holds="18 tensors of 288.6 MB, such as embeddings.4.weight [128, 4096]",
 )
 

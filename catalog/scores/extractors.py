@@ -180,12 +180,12 @@ class Cnn14Extractor:
 def load_extractor(kind: str, file: str | Path, device: str = "cpu") -> Extractor:
     """Load "vggish" or "cnn14" with its published weights: the .pth file, its safetensors form, or their folder.
 
-    Nothing is downloaded: no address of the files is known here. Raises EmbedderError, one line, that says which file
-    is needed and what it must hold, and for any file that is not the published one.
+    Nothing is downloaded here. Raises EmbedderError, one line, that says which file is needed, what it must hold and
+    how to get it, and for any file that is not the published one.
     """
     from catalog.embedders.published_weights import find_published
 
-    path = find_published(Path(file), _published(kind))
+    path = find_published(Path(file), published_file(kind))
     if kind == "vggish":
         from catalog.embedders.vggish import VGGish
 
@@ -195,12 +195,8 @@ def load_extractor(kind: str, file: str | Path, device: str = "cpu") -> Extracto
     return Cnn14Extractor(Cnn14().load_weights(path).to(device))
 
 
-def needed_file(kind: str) -> str:
-    """The file that `load_extractor` needs and how to use it, in words."""
-    return f"get {_published(kind).described} from its authors and give it to nightcrate league --{kind} FILE"
-
-
-def _published(kind: str) -> PublishedFile:
+def published_file(kind: str) -> PublishedFile:
+    """The file of weights that `load_extractor` needs. Raises EmbedderError for a kind that is not known."""
     if kind not in EXTRACTORS:
         raise EmbedderError(f"extractor '{kind}' is not known; use {' or '.join(EXTRACTORS)}")
     published: PublishedFile = import_module(EXTRACTORS[kind]).PUBLISHED

@@ -42,23 +42,29 @@ def info(
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Models, or hub ids: owner/name.", show_default=False)],
+    names: Annotated[
+        list[str], typer.Argument(help="Models, hub ids (owner/name), vggish or cnn14.", show_default=False)
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch weights from the hub: the price in disk first, then the files, each checked."""
+    """Fetch weights: the price in disk first, then the files, each checked."""
+    from catalog.scores.extractors import EXTRACTORS
+    from flows.judge_weights import check_judge_room, fetch_judge, plan_judge
     from flows.progress import progress
     from flows.weights import hub_source
     from generation.hub_fetch import check_room, plan_fetch
     from generation.hub_fetch import fetch as fetch_plan
 
-    plans = [plan_fetch(*hub_source(name)) for name in names]
-    for plan in plans:
-        here = plan.bytes_total - plan.bytes_missing
-        line = f"{plan.repo}: {len(plan.files)} files, {_size(plan.bytes_missing)} to fetch, {_size(here)} here already"
-        print(line, file=sys.stderr, flush=True)
-    check_room(plans)
-    folders = []
-    needed_mb = sum(plan.bytes_missing for plan in plans) // 10**6
+    hubs = [plan_fetch(*hub_source(name)) for name in names if name not in EXTRACTORS]
+    judges = [plan_judge(name) for name in names if name in EXTRACTORS]
+    for hub in hubs:
+        _tell_price(f"{hub.repo}: {len(hub.files)} files", hub.bytes_missing, hub.bytes_total)
+    for judge in judges:
+        _tell_price(f"{judge.kind}: {judge.published.name}", judge.bytes_missing, judge.bytes_total)
+    check_room(hubs)
+    check_judge_room(judges)
+    needed_mb = (sum(hub.bytes_missing for hub in hubs) + sum(judge.bytes_missing for judge in judges)) // 10**6
+    facts = []
     with progress("MB", needed_mb) as bar:
         came = 0
 
@@ -67,13 +73,21 @@ def fetch(
             came += some
             bar.show(came // 10**6, needed_mb)
 
-        for plan in plans:
-            folders.append(fetch_plan(plan, told))
-    facts = [
-        {"repo": plan.repo, "revision": plan.revision, "folder": str(folder), "bytes": plan.bytes_total}
-        for plan, folder in zip(plans, folders, strict=True)
-    ]
-    answer(facts, as_json, "\n".join(f"{fact['repo']} at {fact['revision']}: {fact['folder']}" for fact in facts))
+        for hub in hubs:
+            folder = str(fetch_plan(hub, told))
+            facts.append({"repo": hub.repo, "revision": hub.revision, "folder": folder, "bytes": hub.bytes_total})
+        for judge in judges:
+            file = str(fetch_judge(judge, told))
+            sha256 = judge.published.sha256
+            facts.append({"judge": judge.kind, "sha256": sha256, "file": file, "bytes": judge.bytes_total})
+    lines = [f"{fact['repo']} at {fact['revision']}: {fact['folder']}" for fact in facts if "repo" in fact]
+    lines += [f"{fact['judge']}: {fact['file']}" for fact in facts if "judge" in fact]
+    answer(facts, as_json, "\n".join(lines))
+
+
+def _tell_price(what: str, bytes_missing: int, bytes_total: int) -> None:
+    here = bytes_total - bytes_missing
+    print(f"{what}, {_size(bytes_missing)} to fetch, {_size(here)} here already", file=sys.stderr, flush=True)
 
 
 @app.command()

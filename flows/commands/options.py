@@ -14,18 +14,34 @@ if TYPE_CHECKING:
     from catalog.library import Library
     from catalog.records import SampleFilter
 
+
+def _fetched(named: Path | None) -> Path | None:
+    """See `judge_place`."""
+    from flows.judge_weights import judge_place
+
+    return judge_place(named)
+
+
 LibraryOption = Annotated[
     Path | None,
     typer.Option("--library", help="Folder of the library [NIGHTCRATE_LIBRARY, else ./library].", show_default=False),
 ]
 VggishOption = Annotated[
     Path | None,
-    typer.Option("--vggish", help="Published weights of VGGish, a file or its folder: FAD.", show_default=False),
+    typer.Option(
+        "--vggish",
+        help='Published weights of VGGish, a file or its folder, or "fetched": FAD.',
+        callback=_fetched,
+        show_default=False,
+    ),
 ]
 Cnn14Option = Annotated[
     Path | None,
     typer.Option(
-        "--cnn14", help="Published weights of Cnn14 at 16 kHz, a file or its folder: FD, KL.", show_default=False
+        "--cnn14",
+        help='Published weights of Cnn14 at 16 kHz, a file or its folder, or "fetched": FD, KL.',
+        callback=_fetched,
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]

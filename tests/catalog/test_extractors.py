@@ -98,7 +98,7 @@ def test_missing_weights_are_described(tmp_path: Path, kind: str, file: str, hol
         with pytest.raises(EmbedderError) as told:
             load(kind, place)
         assert file in str(told.value) and holds in str(told.value)
-        assert "No address of it is known" in str(told.value) and "\n" not in str(told.value)
+        assert f"nightcrate models fetch {kind}, or get https://" in str(told.value) and "\n" not in str(told.value)
 
 
 def test_another_extractor_is_not_known(tmp_path: Path) -> None:

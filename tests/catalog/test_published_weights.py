@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from catalog.embedders.published_weights import (
 from catalog.errors import EmbedderError
 from generation.audio import file_sha256
 
-BARE = PublishedFile("toy.pth", "0" * 64)
-WRAPPED = PublishedFile("toy_16k.pth", "0" * 64, wrapped_in="model", numpy_arrays=True)
+BARE = PublishedFile("toy.pth", "0" * 64, "toy", "https://toys.test/toy.pth")
+WRAPPED = PublishedFile(
+    "toy_16k.pth", "0" * 64, "toy", "https://toys.test/toy.pth", wrapped_in="model", numpy_arrays=True
+)
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([1.0, -1.0])}
 SAMPLER = {"indexes_per_class": [np.arange(5), np.array([3, 1])], "queue": [1, 0], "pointers_of_classes": [0, 1]}
 
@@ -138,7 +141,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_gives_its_safetensors_before_its_pickle(tmp_path: Path) -> None:
-    named = PublishedFile("toy_mAP=0.5.pth", "0" * 64, "2 tensors")
+    named = replace(BARE, name="toy_mAP=0.5.pth", holds="2 tensors")
     with pytest.raises(EmbedderError, match=r"does not hold it; needed is toy_mAP=0\.5\.pth .*2 tensors"):
         find_published(tmp_path, named)
     path = saved(tmp_path, TENSORS)

@@ -162,9 +162,3 @@ def test_an_empty_library_has_nothing_to_score(capsys: pytest.CaptureFixture[str
     Library.open(tmp_path / "empty", create=True).close()
     code, _, err = run(capsys, "league", "--library", tmp_path / "empty", "--reference", notes)
     assert code == 1 and "holds no accepted sound" in err.splitlines()[-1]
-
-
-@pytest.mark.parametrize(("name", "file"), [("vggish", "vggish-10086976.pth"), ("cnn14", "Cnn14_16k_mAP=0.438.pth")])
-def test_fetch_knows_no_address_of_a_judge(capsys: pytest.CaptureFixture[str], name: str, file: str) -> None:
-    told = refused(capsys, "models", "fetch", name)
-    assert "no address of its weights is known" in told and file in told and f"league --{name} FILE" in told

@@ -24,7 +24,8 @@ class FakeHub:
     files: path -> content. stored: the paths kept by sha256 as large files are (all *.safetensors). sent: path ->
     (method, Range, bytes sent) of every request for it. cut: path -> bytes after which the connection breaks,
     once. stall: path -> bytes after which nothing comes any more, until `released`. lies: path -> what is sent in
-    place of the content.
+    place of the content. tokens: what came as Authorization with each request for a file. The files are also at
+    /elsewhere/PATH, which redirects to them.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -34,6 +35,7 @@ class FakeHub:
         self.lies: dict[str, bytes] = {}
         self.sent: list[tuple[str, str, str | None]] = []
         self.api: list[str] = []
+        self.tokens: list[str | None] = []
         self.stalled, self.released = threading.Event(), threading.Event()
         self.url = ""
 
@@ -84,7 +86,12 @@ def serve(files: dict[str, bytes]) -> Iterator[FakeHub]:
                     self.answer({"id": "someone/toy", "sha": hub.commit, "siblings": siblings})
                 else:
                     self.refuse("RevisionNotFound")
-            elif path.startswith(f"/someone/toy/resolve/{hub.commit}/"):
+            elif path.startswith("/elsewhere/"):
+                self.send_response(302)
+                self.send_header("Location", path.replace("elsewhere", f"someone/toy/resolve/{hub.commit}"))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            elif path.removeprefix(f"/someone/toy/resolve/{hub.commit}/") in hub.files:
                 self.file(path.removeprefix(f"/someone/toy/resolve/{hub.commit}/"))
             else:
                 self.refuse("RepoNotFound")
@@ -106,27 +113,31 @@ def serve(files: dict[str, bytes]) -> Iterator[FakeHub]:
         def file(self, path: str) -> None:
             asked = self.headers.get("Range")
             hub.sent.append((self.command, path, asked))
+            hub.tokens.append(self.headers.get("Authorization"))
             content = hub.lies.get(path, hub.files[path])
-            start = int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
+            first, _, last = (asked or "bytes=0-").removeprefix("bytes=").partition("-")
+            start = int(first)
             if start >= len(content) > 0:
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(content)}")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            body = content[start:]
+            # Before the first byte goes out, since the test goes on when it comes in.
+            cut = hub.cut.pop(path, None) if self.command == "GET" else None
+            body = content[start : int(last or len(content)) + 1]
             self.send_response(206 if asked else 200)
             self.send_header("ETag", f'"{hub.etag(path)}"')
             self.send_header("X-Repo-Commit", hub.commit)
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("Content-Length", str(len(body)))
             if asked:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{len(content)}")
             self.end_headers()
             if self.command == "HEAD":
                 return
-            if path in hub.cut:
-                self.wfile.write(body[: hub.cut.pop(path)])
+            if cut is not None:
+                self.wfile.write(body[:cut])
                 self.close_connection = True
                 return
             if path in hub.stall:
