@@ -1,0 +1,158 @@
+"""What a sound costs at full size, in seconds and in memory, by batch size; networks have random weights.
+
+Run by hand: pytest -m benchmark -s tests/benchmarks/test_full_size_cost.py
+On a GPU with the steps of the models' cards, batches of 1 to 64, and the most memory that was allocated. On a CPU with
+two steps and one sound; there only the seconds a step are a figure. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from transformers import CLIPTextConfig, CLIPTextModel, SpeechT5HifiGan, SpeechT5HifiGanConfig, T5Config, T5EncoderModel
+
+from generation.cards import list_cards
+from generation.codecs.log_mel import LogMelCodec
+from generation.codecs.mel_image import MelImageCodec
+from generation.codecs.riffusion_image import RiffusionImageCodec
+from generation.models import full_size
+from generation.pipelines.audio_diffusion import AudioDiffusionTextPipeline
+from generation.pipelines.diffusion_model import DiffusionModel
+from generation.pipelines.riffusion import RiffusionAudioPipeline
+from generation.pipelines.tango import TangoPipeline
+from generation.pipelines.text_to_sound import TextToSoundPipeline
+from generation.portions import is_out_of_memory
+from tests.generation.toy_diffusion import LONG, toy_tokenizer
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+BATCHES = (1, 2, 4, 8, 16, 32, 64) if DEVICE == "cuda" else (1,)
+STEPS_ON_CPU = 2
+ONE_SHOT_S, PUBLISHED_S = 4.0, 10.24
+# Sizes of google/flan-t5-large, t5-base and openai/clip-vit-large-patch14 (encoders) as their configurations say.
+FLAN_T5_LARGE = {
+    "d_model": 1024, "d_kv": 64, "d_ff": 2816, "num_layers": 24, "num_heads": 16, "feed_forward_proj": "gated-gelu",
+}  # fmt: skip
+T5_BASE = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
+CLIP_LARGE = {
+    "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "max_position_embeddings": 77,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """seconds: of one call; gigabytes: the most that the GPU held at once, None on a CPU."""
+
+    seconds: float
+    gigabytes: float | None
+
+
+def audio_diffusion() -> TextToSoundPipeline:
+    unet, scheduler = UNet2DConditionModel(**full_size.AUDIO_DIFFUSION_UNET), full_size.AUDIO_DIFFUSION_NOISE
+    text = T5EncoderModel(T5Config(**T5_BASE))
+    return AudioDiffusionTextPipeline(text, toy_tokenizer(), unet, DDPMScheduler(**scheduler), MelImageCodec())
+
+
+def audio_latent_diffusion() -> TextToSoundPipeline:
+    unet, vae = UNet2DConditionModel(**full_size.AUDIO_LATENT_DIFFUSION_UNET), full_size.AUDIO_LATENT_DIFFUSION_VAE
+    scheduler = DDPMScheduler(**full_size.AUDIO_LATENT_DIFFUSION_NOISE)
+    codec = MelImageCodec(n_mels=256, n_frames=256, hop_length=256)
+    text = T5EncoderModel(T5Config(**T5_BASE))
+    return AudioDiffusionTextPipeline(text, toy_tokenizer(), unet, scheduler, codec, AutoencoderKL(**vae))
+
+
+def riffusion() -> TextToSoundPipeline:
+    unet, vae = UNet2DConditionModel(**full_size.RIFFUSION_UNET), AutoencoderKL(**full_size.RIFFUSION_VAE)
+    scheduler = DDPMScheduler(**full_size.RIFFUSION_NOISE)
+    text = CLIPTextModel(CLIPTextConfig(**CLIP_LARGE))
+    return RiffusionAudioPipeline(text, toy_tokenizer(), unet, vae, scheduler, RiffusionImageCodec())
+
+
+def tango() -> TextToSoundPipeline:
+    unet, vae = UNet2DConditionModel(**full_size.TANGO_UNET), AutoencoderKL(**full_size.TANGO_VAE)
+    vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**full_size.TANGO_VOCODER))
+    scheduler = DDPMScheduler(**full_size.TANGO_NOISE)
+    text = T5EncoderModel(T5Config(**FLAN_T5_LARGE))
+    return TangoPipeline(text, toy_tokenizer(), unet, vae, vocoder, scheduler, LogMelCodec())
+
+
+def networks(pipeline: TextToSoundPipeline) -> list[torch.nn.Module]:
+    return [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+
+
+def cost(model: DiffusionModel, batch: int, steps: int) -> Cost:
+    """One batch through everything: words, every step with guidance, autoencoder, vocoder or phase."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    started = time.perf_counter()
+    clips = model.generate([LONG] * batch, list(range(batch)), steps, 3.0, None)
+    seconds = time.perf_counter() - started  # the clips are in the machine's memory, so the GPU is done
+    assert len(clips) == batch
+    return Cost(seconds, torch.cuda.max_memory_allocated() / 1e9 if DEVICE == "cuda" else None)
+
+
+def costs(model: DiffusionModel, steps: int) -> Iterator[tuple[int, Cost]]:
+    """Batch sizes up to the first that does not fit."""
+    cost(model, 1, 1)  # kernels are chosen and loaded once
+    for batch in BATCHES:
+        try:
+            yield batch, cost(model, batch, steps)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            print(f"  batch {batch:2d}: does not fit")
+            return
+
+
+def told(steps: int, batch: int, found: Cost) -> str:
+    memory = "" if found.gigabytes is None else f", {found.gigabytes:.1f} GB at most"
+    each = found.seconds / batch
+    return f"  batch {batch:2d}: {each:.2f} s a sound, {each / steps:.3f} s a sound and step{memory}"
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "lengths_s"),
+    [
+        ("audio-diffusion", audio_diffusion, (None,)),
+        ("audio-latent-diffusion", audio_latent_diffusion, (None,)),
+        ("riffusion", riffusion, (None,)),
+        ("tango", tango, (ONE_SHOT_S, PUBLISHED_S)),
+    ],
+)
+def test_cost_at_full_size(
+    name: str, build: Callable[[], TextToSoundPipeline], lengths_s: tuple[float | None, ...]
+) -> None:
+    card = next(card for card in list_cards() if card.name == name)
+    steps = card.defaults.steps if DEVICE == "cuda" else STEPS_ON_CPU
+    assert steps is not None
+    torch.manual_seed(0)
+    with torch.device(DEVICE):
+        pipeline = build()
+    pipeline = pipeline.to(DEVICE)
+    for network in networks(pipeline):
+        network.eval()
+    parameters = sum(weight.numel() for network in networks(pipeline) for weight in network.parameters())
+    where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    alone: list[float] = []
+    for length_s in lengths_s:
+        frames = pipeline.frames_of(length_s)
+        print(f"\n{name}, {parameters:,} parameters, {frames} frames, {steps} steps, guidance 3, {where}:")
+        found = {}
+        for batch, one in costs(DiffusionModel(pipeline, length_s), steps):
+            found[batch] = one
+            print(told(steps, batch, one), flush=True)
+        alone.append(found[1].seconds)
+    if len(alone) > 1:
+        ratio = alone[1] / alone[0]
+        print(f"{name}: {PUBLISHED_S} s cost {ratio:.2f} times what {ONE_SHOT_S:g} s cost, one sound")
+        assert ratio > 1.5
