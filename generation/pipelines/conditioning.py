@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from generation.errors import GenerationError
-from generation.prompts.vocabulary import note_name, plain_signs, renamed_notes, understand
+from generation.prompts.vocabulary import note_name, plain_notes, renamed_notes, understand
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def with_notes(texts: Sequence[str], notes: Sequence[int | None] | None) -> list
         ConfigError: a note is no MIDI number from 0 to 127.
     """
     if notes is None:
-        return [plain_signs(text) for text in texts]
+        return [plain_notes(text) for text in texts]
     if len(notes) != len(texts):
         raise GenerationError(f"{len(texts)} prompts, {len(notes)} notes came; equally many are needed")
     return [with_note(text, note) for text, note in zip(texts, notes, strict=True)]
@@ -111,7 +111,7 @@ def with_note(text: str, note: int | None) -> str:
     Raises:
         ConfigError: the note is no MIDI number from 0 to 127.
     """
-    text = plain_signs(text)
+    text = plain_notes(text)
     if note is None or understand(text).note == note:
         return text
     name = note_name(note)

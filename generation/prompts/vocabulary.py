@@ -58,6 +58,18 @@ _NOTE = re.compile(r"([a-g])(#|b)?(-1|[0-9])")
 # The same inside a text as somebody wrote it.
 _WRITTEN_NOTE = re.compile(r"(?<![a-z0-9#'])[a-g][#b]?(?:-1|[0-9])(?![a-z0-9#'])", re.IGNORECASE)
 _PLAIN_SIGNS = str.maketrans("♯♭", "#b")
+# Notes as people also write them: "A sharp 2", "A# 2", "midi 46", and in Spanish "la#2", "la sostenido 2".
+_SOLFEGE = {"do": "C", "re": "D", "mi": "E", "fa": "F", "sol": "G", "la": "A", "si": "B"}
+_SPELLED_SIGNS = {"sharp": "#", "sostenido": "#", "flat": "b", "bemol": "b"}
+_SPELLED_NOTE = re.compile(
+    rf"""(?<![a-z0-9#'])(?:
+    midi[ ]?(?:note|nota)?[ :#]?(?P<number>[0-9]{{1,3}})
+    | (?P<letter>[a-g]|{"|".join(_SOLFEGE)})[ -]?(?P<word>{"|".join(_SPELLED_SIGNS)})[ -]?(?P<octave>-1|[0-9])
+    | (?P<syllable>{"|".join(_SOLFEGE)})(?P<sign>[#b]?)(?P<height>-1|[0-9])
+    | (?P<sharp>[a-g])[#][ ](?P<apart>[0-9])
+    )(?![a-z0-9#'])""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _TOKEN = re.compile(
     r"[a-g](?:#|b)?-1(?![a-z0-9])"  # a note below C0: its minus is no hyphen
     r"|[a-z]+-(?:like|ish|esque|style|type)(?![a-z])"  # "flute-like" names no flute
@@ -106,11 +118,11 @@ def note_name(midi: int) -> str:
 
 
 def parse_note(text: str) -> int:
-    """MIDI number of a note name such as "A1", "c#4", "Bb2" or "C-1" (C4 is 60).
+    """MIDI number of a note name such as "A1", "c#4", "Bb2", "B flat 2", "sib2" or "C-1" (C4 is 60).
 
     Raises ConfigError for any other text.
     """
-    match = _NOTE.fullmatch(thesaurus.plain(text.strip()))
+    match = _NOTE.fullmatch(thesaurus.plain(plain_notes(text.strip())))
     midi = _midi(match) if match else -1
     if not 0 <= midi <= 127:
         raise ConfigError(
@@ -119,14 +131,14 @@ def parse_note(text: str) -> int:
     return midi
 
 
-def plain_signs(text: str) -> str:
-    """A text with # and b for sharp and flat signs, as captions are written."""
-    return text.translate(_PLAIN_SIGNS)
+def plain_notes(text: str) -> str:
+    """A text with its notes as captions write them: "A#2" for A♯2, A sharp 2, la#2 and midi 46."""
+    return _SPELLED_NOTE.sub(_as_captions, text.translate(_PLAIN_SIGNS))
 
 
 def renamed_notes(text: str, name: str) -> str:
     """A text with `name` in the place of every note that it names; its other words stay as they are."""
-    return _WRITTEN_NOTE.sub(name, plain_signs(text))
+    return _WRITTEN_NOTE.sub(name, plain_notes(text))
 
 
 def exclusive_pair(qualities: Sequence[str]) -> tuple[str, str] | None:
@@ -170,7 +182,7 @@ def understand(text: str) -> Understood:
     last one named in English ("bell piano"), the first in Spanish, and what stands before a preposition
     ("organ with choir").
     """
-    return _Reading(_TOKEN.findall(thesaurus.plain(text))).result()
+    return _Reading(_TOKEN.findall(thesaurus.plain(plain_notes(text)))).result()
 
 
 @dataclass
@@ -257,6 +269,18 @@ class _Reading:
             if found:
                 return found.pop() if len(found) == 1 else None
         return None
+
+
+def _as_captions(match: re.Match[str]) -> str:
+    said = match.groupdict()
+    if said["number"]:
+        midi = int(said["number"])
+        return note_name(midi) if midi <= 127 else match[0]
+    if said["sharp"]:
+        return f"{said['sharp'].upper()}#{said['apart']}"
+    letter = (said["letter"] or said["syllable"]).lower()
+    sign = _SPELLED_SIGNS[said["word"].lower()] if said["word"] else said["sign"].lower()
+    return f"{_SOLFEGE.get(letter, letter.upper())}{sign}{said['octave'] or said['height']}"
 
 
 def _midi(match: re.Match[str]) -> int:

@@ -165,11 +165,13 @@ def test_a_note_is_named_once() -> None:
         ("808 bass b2b A440", 45, "808 bass b2b A440, A2"),
         ("bass A♯2", 46, "bass A#2"),
         ("bass B♭2", None, "bass Bb2"),
+        ("bass, C sharp 3", 45, "bass, A2"),
+        ("bajo cálido en la sostenido 2", None, "bajo cálido en A#2"),
     ],
 )
 def test_the_note_asked_for_wins_over_the_texts(text: str, note: int | None, said: str) -> None:
     assert with_notes([text], [note]) == [said]
 
 
-def test_signs_are_spelled_as_in_captions() -> None:
-    assert with_notes(["bass A♯2", "B♭2"], None) == ["bass A#2", "Bb2"]
+def test_notes_are_spelled_as_in_captions() -> None:
+    assert with_notes(["bass A♯2", "B♭2", "midi 45 bass"], None) == ["bass A#2", "Bb2", "A2 bass"]

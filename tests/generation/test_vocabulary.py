@@ -55,7 +55,28 @@ def test_note_names_round_trip(midi: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "midi"),
-    [("A1", 33), ("a#1", 34), ("Bb1", 34), ("C4", 60), ("C-1", 0), ("G9", 127), ("B♭2", 46), ("F♯3", 54), (" e2 ", 40)],
+    [
+        ("A1", 33),
+        ("a#1", 34),
+        ("Bb1", 34),
+        ("C4", 60),
+        ("C-1", 0),
+        ("G9", 127),
+        ("B♭2", 46),
+        ("F♯3", 54),
+        (" e2 ", 40),
+        ("A sharp 2", 46),
+        ("b-flat 3", 58),
+        ("D# 3", 51),
+        ("midi 45", 45),
+        ("MIDI note 60", 60),
+        ("la#2", 46),
+        ("La sostenido 2", 46),
+        ("si bemol 1", 34),
+        ("sol3", 55),
+        ("fa4", 65),
+        ("E flat -1", 3),
+    ],
 )
 def test_notes_are_read_as_written(text: str, midi: int) -> None:
     assert parse_note(text) == midi
@@ -66,6 +87,11 @@ def test_what_is_no_note_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ConfigError, match="is no note name; write a letter A to G") as caught:
         parse_note(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["give me a #2 bass", "midi keyboard 2", "midi 128", "bass in la 2", "C# 12", "solo3"])
+def test_what_only_looks_like_a_note_is_none(text: str) -> None:
+    assert understand(text).note is None
 
 
 @pytest.mark.parametrize("midi", [-1, 128])
