@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from generation.errors import ConfigError
-from generation.hub_lock import LOCK_VARIABLE
 from generation.prompts.prompt import Prompt
 from generation.prompts.selection import Selection, select_prompts
 from generation.shipped import config_path
@@ -32,7 +31,8 @@ Scheduler = Literal["ddpm", "ddim", "dpm-solver++", "euler-ancestral", "edm-dpm-
 """The ways from noise to a sound that a night can name; the last one belongs to pipelines of diffusers alone."""
 
 _PREFIX = "NIGHTCRATE_"
-_KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE", LOCK_VARIABLE)
+# The last one is generation.hub_lock.LOCK_VARIABLE, whose import would make every --help slow.
+_KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE", "NIGHTCRATE_HUB_LOCK")
 # Read by the test suite alone, but set in the shell of whoever runs it.
 _OF_THE_TESTS = ("NIGHTCRATE_ONESHOTS", "NIGHTCRATE_SOUNDFONT", "NIGHTCRATE_STRICT")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
@@ -17,8 +17,8 @@ _WEIGHTS = ".safetensors"
 _UNSAFE_WEIGHTS = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".h5", ".msgpack")
 _TANGO_WEIGHTS = "pytorch_model_main.bin"
 _PIPELINE = "model_index.json"
-# Never loaded: it takes spectrograms for indecent pictures (generation.pipelines.riffusion).
-_UNUSED_FOLDERS = ("safety_checker",)
+UNUSED_FOLDERS = ("safety_checker",)
+"""Never loaded: it takes spectrograms for indecent pictures (generation.pipelines.riffusion)."""
 # diffusers' names for weights in half precision, or not averaged, beside the usual ones.
 _VARIANT = re.compile(r"\.(fp16|bf16|non_ema)(?=[.-])")
 
@@ -42,7 +42,7 @@ def needed_files(repo: str, files: Sequence[RemoteFile]) -> tuple[RemoteFile, ..
     Raises:
         HubError: there are no weights, or some of them only in formats that run code when opened.
     """
-    used = [file for file in files if PurePosixPath(file.path).parts[0] not in _UNUSED_FOLDERS]
+    used = [file for file in files if PurePosixPath(file.path).parts[0] not in UNUSED_FOLDERS]
     if any(file.path == _PIPELINE for file in used):
         parts = {_folder(file.path) for file in used if file.path.endswith("/config.json")}
         used = [file for file in used if not _is_weights(file.path) or _folder(file.path) in parts]
@@ -58,13 +58,16 @@ def needed_files(repo: str, files: Sequence[RemoteFile]) -> tuple[RemoteFile, ..
     return tuple(sorted(chosen, key=lambda file: file.path))
 
 
-def _refuse_unsafe(repo: str, names: Iterable[str]) -> None:
+def _refuse_unsafe(repo: str, names: Collection[str]) -> None:
     safe = {_folder(name) for name in names if name.endswith(_WEIGHTS)}
     unsafe = sorted(name for name in names if name.endswith(_UNSAFE_WEIGHTS) and _folder(name) not in safe)
     if unsafe:
         line = f"{repo}: holds weights only as {unsafe[0]}, which can run code when opened, and is not fetched"
-        if _TANGO_WEIGHTS in {PurePosixPath(name).name for name in unsafe}:
-            raise HubError(f"{line}; download it yourself and convert it: nightcrate models convert FOLDER")
+        if _PIPELINE in names or _TANGO_WEIGHTS in {PurePosixPath(name).name for name in unsafe}:
+            raise HubError(
+                f"{line}; take it yourself (hf download {repo} --local-dir FOLDER) and convert it: nightcrate models "
+                "convert FOLDER"
+            )
         raise HubError(f"{line}; a repository with safetensors is needed")
     if not safe:
         raise HubError(f"{repo}: holds no weights; a repository with safetensors is needed")

@@ -110,24 +110,41 @@ def verify(
 
 @app.command()
 def convert(
-    folder: Annotated[Path, typer.Argument(help="Folder with TANGO's original files.")],
-    text_encoder: Annotated[
-        Path,
-        typer.Option("--text-encoder", help="Folder of its FLAN-T5, with a tokenizer.", show_default=False),
-    ],
+    folder: Annotated[Path, typer.Argument(help="TANGO's original files, or a diffusers pipeline with .bin weights.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist.", show_default=False)],
-    name: Annotated[str, typer.Option("--name", help="Name of the model on its card.")] = "tango",
+    text_encoder: Annotated[
+        Path | None,
+        typer.Option("--text-encoder", help="TANGO: folder of its FLAN-T5, with a tokenizer.", show_default=False),
+    ] = None,
+    card: Annotated[
+        str | None,
+        typer.Option("--card", help="A pipeline: the model whose card it gets, or its folder.", show_default=False),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="TANGO: name of the model on its card.")] = "tango",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a model folder of TANGO's original files."""
+    """Make a model folder of weights that were published as pickles, opened as data alone."""
     from flows.progress import progress
+    from generation.convert import ConversionError
+    from generation.convert.diffusers_folder import convert_diffusers
     from generation.convert.tango import convert_tango
+    from generation.pipelines.diffusion_model import INDEX_FILE
+    from generation.registry import find_card
 
     with progress("MB") as bar:
-        card = convert_tango(
-            folder, out, text_encoder, name, lambda done, total: bar.show(done // 10**6, total // 10**6)
-        )
-    answer(card.model_dump(mode="json"), as_json, f"{out}\n{_card_text(card)}")
+
+        def told(done: int, total: int) -> None:
+            bar.show(done // 10**6, total // 10**6)
+
+        if (folder / INDEX_FILE).is_file():
+            if card is None:
+                raise ConversionError(f"{folder}: is a diffusers pipeline; say whose card it gets: --card riffusion")
+            made = convert_diffusers(folder, out, find_card(card)[0], told)
+        else:
+            if text_encoder is None:
+                raise ConversionError(f"{folder}: TANGO's files lack a tokenizer; add --text-encoder FLAN_T5_FOLDER")
+            made = convert_tango(folder, out, text_encoder, name, told)
+    answer(made.model_dump(mode="json"), as_json, f"{out}\n{_card_text(made)}")
 
 
 def _terms(card: ModelCard) -> str:

@@ -6,9 +6,6 @@ nor its tokenizer.
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -31,7 +28,6 @@ from transformers import (
     T5EncoderModel,
 )
 
-from generation.audio import TEMPORARY_SUFFIX, settle_folder
 from generation.cards import Defaults, ModelCard, Weights, write_card
 from generation.codecs.log_mel import LogMelCodec
 from generation.convert import ConversionError
@@ -53,6 +49,7 @@ from generation.convert.tango_layout import (
     vocoder_name,
 )
 from generation.convert.torch_files import Network, fill_networks, read_tensors
+from generation.convert.whole_folder import refuse_existing, whole_folder
 from generation.models.full_size import TANGO_NOISE, TANGO_VOCODER
 from generation.pipelines.tango import TangoPipeline
 from generation.published_parts import published_links
@@ -90,8 +87,7 @@ def convert_tango(
             as its configuration says, or the disk refuses.
         ConfigError: a settings file says what cannot be converted.
     """
-    if out.exists():
-        raise ConversionError(f"{out}: already exists; choose a new folder or remove it")
+    refuse_existing(out)
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:
         raise ConversionError(f"{folder}: lacks {', '.join(missing)}; TANGO's original files are needed")
@@ -213,26 +209,17 @@ def _card(name: str, main: MainSettings, codec: LogMelCodec) -> ModelCard:
 
 
 def _write(out: Path, pipeline: TangoPipeline, card: ModelCard, progress: Callable[[int, int], None]) -> None:
-    """Save the components one by one under a temporary name beside `out`, then rename the whole."""
-    building = out.with_name(f".{out.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    """Save the components one by one."""
     components: dict[str, Any] = pipeline.components
     sizes = {name: _size(part) for name, part in components.items()}
     written = 0
-    try:
-        building.mkdir(parents=True)
+    with whole_folder(out) as building:
         for name, part in components.items():
             progress(written, sum(sizes.values()))
             part.save_pretrained(building / name)
             written += sizes[name]
         pipeline.save_config(building)
         write_card(building, card)
-        settle_folder(building)
-        os.rename(building, out)
-    except Exception as error:  # tokenizers tell of a full disk by a bare Exception, safetensors by one of their own
-        reason = getattr(error, "strerror", None) or error
-        raise ConversionError(f"{out}: cannot be written ({reason})") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _size(part: Any) -> int:

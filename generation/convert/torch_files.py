@@ -26,9 +26,10 @@ class Network:
     original_name: Callable[[str], str]
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, integers: bool = False) -> dict[str, Tensor]:
     """Open a file that torch.save wrote of a state dict.
 
+    integers: whether tensors of whole numbers may be among them, such as the positions that CLIP saves.
     A file of the zip kind, PyTorch's since 1.6, is mapped: its weights take no memory until they are used, and
     must stay on disk until then. An older one is read.
 
@@ -53,7 +54,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise ConversionError(f"{path}: holds no state dict; a mapping from names to tensors is needed")
     for name, tensor in content.items():
         dense = isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
-        if not isinstance(name, str) or not dense or not tensor.is_floating_point():
+        if not isinstance(name, str) or not dense or not (integers or tensor.is_floating_point()):
             raise ConversionError(f"{path}: {name} is no tensor of floats; only such weights can be converted")
     return dict(content)
 

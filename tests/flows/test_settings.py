@@ -19,6 +19,7 @@ from flows.settings import (
     share_cores,
 )
 from generation.errors import ConfigError
+from generation.hub_lock import LOCK_VARIABLE
 from generation.pipelines.any_diffusers import _SCHEDULERS
 from generation.pipelines.denoising import SCHEDULERS
 from generation.prompts.vocabulary import CELLS
@@ -127,7 +128,7 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name():
         read_environment({"NIGHTCRATE_LIBARY": "x"})
     with pytest.raises(SettingsError, match="NIGHTCRATE_QQ"):
         read_environment({"NIGHTCRATE_QQ": "x"})
-    assert read_environment({"HOME": "/", "NIGHTCRATE_ONESHOTS": "/x", "NIGHTCRATE_HUB_LOCK": "/y"}).library is None
+    assert read_environment({"HOME": "/", "NIGHTCRATE_ONESHOTS": "/x", LOCK_VARIABLE: "/y"}).library is None
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "mps"])

@@ -233,9 +233,9 @@ def test_weights_that_run_code_are_refused(hub: FakeHub, tmp_path: Path) -> None
     hub.files = {"model_index.json": b"{}", "unet/config.json": b"{}", "unet/diffusion_pytorch_model.bin": b"code"}
     with pytest.raises(HubError, match="only as unet/diffusion_pytorch_model.bin, which can run code") as caught:
         open_source("someone/toy")
-    one_line(caught)
+    assert "hf download someone/toy --local-dir FOLDER" in one_line(caught)
     hub.files = {"pytorch_model_main.bin": b"code", "vae_config.json": b"{}"}
-    with pytest.raises(HubError, match="convert it: nightcrate models convert FOLDER"):
+    with pytest.raises(HubError, match=r"convert it: nightcrate models convert FOLDER$"):
         open_source("someone/toy")
     hub.files = {"README.md": b"nothing"}
     with pytest.raises(HubError, match="holds no weights"):

@@ -1,0 +1,113 @@
+"""Pipelines published as pickles become model folders: the same sounds, nothing executed, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from generation.cards import Weights, read_card, write_card
+from generation.convert import ConversionError
+from generation.convert.diffusers_folder import convert_diffusers
+from generation.pipelines import riffusion
+from generation.registry import load_model
+from tests.flows.command_line import refused, run
+from tests.generation.small_disk import small_disk
+from tests.generation.test_pipeline_riffusion import stable_diffusion
+from tests.generation.toy_diffusion import SHORT, toy_card, toy_riffusion
+
+
+def published(folder: Path) -> Path:
+    """riffusion-model-v1's layout at toy width, its weights as pickles, with what a loader never opens."""
+    stable_diffusion(folder)
+    for part, safe, name in (
+        ("unet", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+        ("vae", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+        ("text_encoder", "model.safetensors", "pytorch_model.bin"),
+    ):
+        weights = load_file(folder / part / safe)
+        if part == "text_encoder":  # once saved with its positions, whole numbers that newer versions make themselves
+            weights["text_model.embeddings.position_ids"] = torch.arange(12)[None]
+        torch.save(weights, folder / part / name)
+        (folder / part / safe).unlink()
+    for unused in ("safety_checker", "unet_traced"):
+        (folder / unused).mkdir()
+    (folder / "safety_checker" / "config.json").write_text("{}")
+    (folder / "safety_checker" / "pytorch_model.bin").write_bytes(b"never opened")
+    (folder / "unet_traced" / "unet_traced.pt").write_bytes(b"never opened")
+    (folder / "toy.ckpt").write_bytes(b"never opened")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published(tmp_path_factory.mktemp("riffusion") / "original")
+
+
+def test_it_holds_the_same_weights_and_nothing_unsafe(original: Path, tmp_path: Path) -> None:
+    made = convert_diffusers(original, tmp_path / "out", read_card("riffusion"))
+    assert made.licence_chain == read_card("riffusion").licence_chain and made.weights == Weights(folder=Path("."))
+    files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    weights = {name for name in files if name.endswith(".safetensors")}
+    assert weights == {f"{name}/diffusion_pytorch_model.safetensors" for name in ("unet", "vae")} | {
+        "text_encoder/model.safetensors"
+    }
+    assert not [name for name in files if Path(name).suffix in (".bin", ".pt", ".ckpt") or "safety" in name]
+    for part in ("unet", "vae"):
+        before = torch.load(original / part / "diffusion_pytorch_model.bin", weights_only=True)
+        after = load_file(tmp_path / "out" / part / "diffusion_pytorch_model.safetensors")
+        assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_it_sounds_as_the_original(
+    original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(riffusion, "codec_at", lambda rate: toy_riffusion().codec)
+    (tmp_path / "mine").mkdir()
+    write_card(tmp_path / "mine", toy_card("riffusion", toy_riffusion()))
+    code, out, _ = run(capsys, "models", "convert", original, "--card", tmp_path / "mine", "--out", tmp_path / "out")
+    assert code == 0 and str(tmp_path / "out") in out
+    shutil.copyfile(tmp_path / "out" / "card.yaml", stable_diffusion(tmp_path / "safe") / "card.yaml")
+    clip, wanted = (load_model(tmp_path / name).generate([SHORT], [3], steps=4)[0] for name in ("out", "safe"))
+    assert np.array_equal(clip.samples, wanted.samples) and np.abs(clip.samples).max() == pytest.approx(0.5)
+
+
+class Spy:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, ("spied",)
+
+
+def test_a_pickle_with_code_is_not_opened(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spied = shutil.copytree(original, tmp_path / "spied-on")
+    (spied / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Spy()))
+    with pytest.raises(ConversionError, match="diffusion_pytorch_model.bin: "):
+        convert_diffusers(spied, tmp_path / "out", read_card("riffusion"))
+    assert not (tmp_path / "spied").exists() and sorted(path.name for path in tmp_path.iterdir()) == ["spied-on"]
+
+
+def test_a_full_disk_leaves_nothing(original: Path, tmp_path: Path) -> None:
+    with small_disk(10_000), pytest.raises(ConversionError, match="out: cannot be written"):
+        convert_diffusers(original, tmp_path / "out", read_card("riffusion"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_converted_is_one_line(
+    original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ("models", "convert", original, "--out", tmp_path / "out")
+    assert "say whose card it gets: --card riffusion" in refused(capsys, *line)
+    assert "did you mean 'riffusion'?" in refused(capsys, *line, "--card", "rifusion")
+    assert "add --text-encoder FLAN_T5_FOLDER" in refused(capsys, "models", "convert", tmp_path, "--out", "x")
+    torn = shutil.copytree(original, tmp_path / "torn")
+    (torn / "vae" / "diffusion_pytorch_model.bin").unlink()
+    line = ("models", "convert", torn, "--card", "riffusion", "--out")
+    assert "vae: holds none of diffusion_pytorch_model.safetensors" in refused(capsys, *line, tmp_path / "out")
+    assert "torn: already exists" in refused(capsys, *line, torn)
