@@ -24,15 +24,18 @@ def plot(lines: Sequence[Line], axis: Axis, title: str) -> bytes | None:
     )
     if not names:
         return None
-    picture = Figure(figsize=(4.4 * len(names), 3.8), layout="constrained")
+    rows = list(dict.fromkeys(line.made.row for line in lines))
+    picture = Figure(figsize=(4.4 * len(names), 4.0), layout="constrained")
     panels = picture.subplots(1, len(names), squeeze=False)[0]
     for panel, name in zip(panels, names, strict=True):
-        for place, row in enumerate(dict.fromkeys(line.made.row for line in lines)):
+        for place, row in enumerate(rows):
             points = [point for line in lines if line.made.row == row and (point := _point(line, axis, name))]
             if not points:
                 continue
             x, y, below, above = zip(*sorted(points), strict=True)
-            panel.errorbar(x, y, (below, above), marker="osD^vP"[place % 6], capsize=3, linewidth=1, label=row)
+            # Each curve stands a little beside the others, so that their bars can be told apart.
+            beside = [at * (1 + 0.04 * (place - (len(rows) - 1) / 2)) for at in x]
+            panel.errorbar(beside, y, (below, above), marker="osD^vP"[place % 6], capsize=3, linewidth=1, label=row)
         panel.set_title(name, fontsize=10)
         panel.set_xlabel(axis)
         if axis == "steps":
@@ -42,7 +45,8 @@ def plot(lines: Sequence[Line], axis: Axis, title: str) -> bytes | None:
             panel.minorticks_off()
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("lower is better")
-    panels[0].legend(fontsize=8)
+    # Below the panels: in one of them it would hide a curve.
+    picture.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=len(rows))
     picture.suptitle(f"{title}; error bars: 95 %", fontsize=10)
     out = io.BytesIO()
     picture.savefig(out, format="png", dpi=120, metadata={"Software": None})
