@@ -8,6 +8,7 @@ file, with the hash of where it came from, so that the pickle need not be opened
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import pickle
@@ -89,8 +90,9 @@ def read_published_weights(path: Path, published: PublishedFile, sha256: str | N
     """Read the published .pth file, or the safetensors file that `keep_as_safetensors` made of it.
 
     `sha256` is what the published file must have; None takes any file. A safetensors file counts by the hash that it
-    records of its origin, or by its own where it records none. Raises EmbedderError, one line, when the file is
-    missing, has another hash, is damaged, wants to run code or holds no named weights.
+    records of its origin, or by its own where it records none; that it still holds the weights which were written with
+    that record is checked. Raises EmbedderError, one line, when the file is missing, has another hash, is damaged,
+    wants to run code or holds no named weights.
     """
     if not path.is_file():
         raise EmbedderError(f"{path}: there is no such file; {published.described} or its safetensors form is needed")
@@ -137,7 +139,12 @@ def keep_as_safetensors(path: Path, weights: PublishedWeights) -> None:
     if beside.exists():
         return
     tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
-    about = json.dumps({"origin": path.name, "origin_sha256": weights.origin_sha256}, sort_keys=True)
+    known = {
+        "origin": path.name,
+        "origin_sha256": weights.origin_sha256,
+        "tensors_sha256": _tensors_sha256(tensors),
+    }
+    about = json.dumps(known, sort_keys=True)
     try:
         write_bytes(beside, save(tensors, {_METADATA_KEY: about}))
     except AudioError as error:
@@ -162,7 +169,20 @@ def _read_safetensors(path: Path) -> PublishedWeights:
         origin = about.get("origin_sha256")
     except (SafetensorError, OSError, ValueError, AttributeError) as error:
         raise EmbedderError(f"{path}: no safetensors file, or a damaged one ({error})") from error
-    return PublishedWeights(tensors, str(origin or _sha256(path)))
+    if origin is None:
+        return PublishedWeights(tensors, _sha256(path))
+    if about.get("tensors_sha256") != _tensors_sha256(tensors):
+        raise EmbedderError(f"{path}: does not hold the weights that were written into it; remove it")
+    return PublishedWeights(tensors, str(origin))
+
+
+def _tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hash of names, types, shapes and values, whatever their order in a file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _check_hash(path: Path, published: PublishedFile, came: str, wanted: str | None) -> None:

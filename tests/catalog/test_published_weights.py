@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -165,9 +166,22 @@ def test_safetensors_remember_the_file_they_came_from(tmp_path: Path) -> None:
     assert beside.read_bytes() == first
 
 
-def test_foreign_safetensors_count_by_their_own_hash(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
+def test_safetensors_that_hold_something_else_than_was_written_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, TENSORS)
+    keep_as_safetensors(path, read_published_weights(path, BARE, None))
+    beside = tmp_path / "toy_mAP=0.5.safetensors"
+    damaged = bytearray(beside.read_bytes())
+    damaged[-1] ^= 1
+    beside.write_bytes(damaged)
+    with pytest.raises(EmbedderError, match="does not hold the weights that were written into it; remove it"):
+        read_published_weights(beside, BARE, file_sha256(path))
+    # Whoever writes other weights under a published hash has to say what they are.
+    save_file(TENSORS, beside, {"nightcrate": json.dumps({"origin": path.name, "origin_sha256": BARE.sha256})})
+    with pytest.raises(EmbedderError, match="does not hold the weights"):
+        read_published_weights(beside, BARE, BARE.sha256)
 
+
+def test_foreign_safetensors_count_by_their_own_hash(tmp_path: Path) -> None:
     path = tmp_path / "converted.safetensors"
     save_file(TENSORS, path)
     assert read_published_weights(path, BARE, file_sha256(path)).origin_sha256 == file_sha256(path)

@@ -170,3 +170,9 @@ def test_a_bare_state_dict_loads_and_is_kept_as_safetensors(net: VGGish, tmp_pat
     np.testing.assert_array_equal(again.embed(wave), net.embed(wave))
     # pytest keeps the folders of its last runs, which need not hold 300 MB each.
     path.with_suffix(".safetensors").unlink()
+
+
+@pytest.mark.slow
+def test_examples_may_have_the_published_shape(net: VGGish) -> None:
+    examples = torch.rand(2, 96, 64)
+    assert torch.equal(net(examples[:, None]), net(examples))

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import save_file
 
 from catalog.embedders import VGGish, panns, vggish
 from catalog.embedders.panns import Cnn14
+from catalog.embedders.published_weights import PublishedWeights, keep_as_safetensors
 from catalog.library import Library
 from catalog.scores.extractors import cut
 from catalog.scores.frechet import frechet_distance
@@ -50,10 +50,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def weights(folder: Path, net: torch.nn.Module, origin_sha256: str) -> Path:
     """Seeded weights in the safetensors form, as if they came from the published file."""
-    path = folder / "weights.safetensors"
-    about = json.dumps({"origin": "made by a test", "origin_sha256": origin_sha256})
-    save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, path, {"nightcrate": about})
-    return path
+    path = folder / "weights.pth"
+    keep_as_safetensors(path, PublishedWeights(net.state_dict(), origin_sha256))
+    return path.with_suffix(".safetensors")
 
 
 @pytest.mark.slow
