@@ -1,23 +1,30 @@
 """A file from the network, taken up where it broke: what came stays on the disk, and the next process goes on.
 
-huggingface_hub's client does the asking, of the hub and of any other server alike; by itself it goes on with a cut
-file only as long as its process lives.
+huggingface_hub's session does the asking, of the hub and of any other server alike. Its own download goes on with a cut
+file only as long as its process lives, and forgets up to 10 MB at every cut.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from io import BufferedWriter
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 from generation.errors import HubError
 
 _PART = ".nightcrate-part"
 # A packed answer would have another length than the file.
 _AS_IT_IS = {"Accept-Encoding": "identity"}
+# Before the next try after one that brought nothing.
+_WAITS_S = (0.5, 1.0, 2.0, 4.0)
+_PASSING = (
+    HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT,
+)  # fmt: skip
 
 
 def remote_bytes(url: str) -> int:
@@ -31,7 +38,8 @@ def remote_bytes(url: str) -> int:
         hf_raise_for_status(answer)
         of_all = answer.headers.get("Content-Range", "").rpartition("/")[2]
         told = of_all or answer.headers.get("Content-Length", "")
-    if not told.isdigit():
+        packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+    if packed or not told.isdigit():
         raise HubError(f"{url}: its server does not say how large the file is; get it with a browser")
     return int(told)
 
@@ -59,40 +67,75 @@ def download(
         place: where it goes, in a folder that exists.
         bytes_total: its size.
         is_right: whether a whole file is what it should be.
-        told: is called with the bytes that have just come.
+        told: is called with the bytes that have just come, less than 0 where they must come again.
         headers: of the request, such as a token for this very server.
 
     Raises:
-        HubError: what came is another file; it is removed.
+        HubError: the connection breaks again and again (what came stays), or what came is another file (it is removed).
         OSError, huggingface_hub's errors: the disk, the server or the way to it; what came stays.
     """
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.file_download import http_get
-
     part = _part_of(place)
     if part.is_file() and part.stat().st_size > bytes_total:
         part.unlink()
     with part.open("ab") as out:
         if out.tell() < bytes_total:
-            try:
-                http_get(
-                    url,
-                    cast(BinaryIO, _Counted(out, told)),
-                    resume_size=out.tell(),
-                    headers={**_AS_IT_IS, **(headers or {})},
-                    displayed_filename=place.name,
-                    tqdm_class=silent_bar(),
-                )
-            except HfHubHTTPError as error:
-                # The server has less of it than came already; the check below removes the part and says so.
-                if error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    raise
-        out.flush()
+            _fetch_rest(name, url, out, {**_AS_IT_IS, **(headers or {})}, told)
         os.fsync(out.fileno())
     if part.stat().st_size != bytes_total or not is_right(part):
         part.unlink()
         raise HubError(f"{name} came with a wrong size or hash and was removed; fetch it again")
     os.replace(part, place)
+
+
+def _fetch_rest(
+    name: str, url: str, out: BufferedWriter, headers: Mapping[str, str], told: Callable[[int], None]
+) -> None:
+    """Write what comes after the bytes that a file holds already, as it comes; go on where a connection breaks."""
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    waits = iter(_WAITS_S)
+    while True:
+        begun = out.tell()
+        try:
+            _stream(url, out, headers, told)
+            return
+        except HfHubHTTPError as error:
+            if error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # the server has less of it than came already; whoever checks the file says so
+            if error.response.status_code not in _PASSING:
+                raise
+            reason: Exception = error
+        except HTTPError as error:
+            reason = error
+        if out.tell() > begun:
+            waits = iter(_WAITS_S)
+        wait_s = next(waits, None)
+        if wait_s is None and out.tell():
+            raise HubError(
+                f"{name}: the connection breaks again and again ({type(reason).__name__}); the {out.tell()} bytes that "
+                "came stay: run the same command again"
+            ) from reason
+        if wait_s is None:
+            raise reason
+        time.sleep(wait_s)
+
+
+def _stream(url: str, out: BufferedWriter, headers: Mapping[str, str], told: Callable[[int], None]) -> None:
+    """Ask once for what is missing."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session, hf_raise_for_status
+
+    begun = out.tell()
+    asked = {**headers, **({"Range": f"bytes={begun}-"} if begun else {})}
+    with get_session().stream("GET", url, headers=asked, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as answer:
+        hf_raise_for_status(answer)
+        if begun and answer.status_code == HTTPStatus.OK:  # this server knows no ranges: all of it comes again
+            out.truncate(0)
+            told(-begun)
+        for chunk in answer.iter_bytes():
+            out.write(chunk)
+            out.flush()  # a killed process leaves all that came
+            told(len(chunk))
 
 
 def check_free_bytes(names: str, place: Path, bytes_needed: int, otherwise: str) -> None:
@@ -107,35 +150,5 @@ def check_free_bytes(names: str, place: Path, bytes_needed: int, otherwise: str)
         )
 
 
-def silent_bar() -> Any:
-    """huggingface_hub's bar, silent: that of the command line counts all files together."""
-    from huggingface_hub.utils import tqdm
-
-    class Silent(tqdm):
-        def __init__(self, *parts: Any, **named: Any) -> None:
-            super().__init__(*parts, **{**named, "disable": True})
-
-    return Silent
-
-
 def _part_of(place: Path) -> Path:
     return place.with_name(place.name + _PART)
-
-
-class _Counted:
-    """A file that tells how much was written into it, less what was cut off again."""
-
-    def __init__(self, file: BinaryIO, told: Callable[[int], None]) -> None:
-        self._file, self._told = file, told
-
-    def write(self, data: bytes) -> int:
-        self._told(len(data))
-        return self._file.write(data)
-
-    def truncate(self) -> int:
-        size = self._file.tell()
-        self._told(size - os.fstat(self._file.fileno()).st_size)
-        return self._file.truncate()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from generation.audio import file_sha256
-from generation.downloads import bytes_begun, check_free_bytes, download, silent_bar
+from generation.downloads import bytes_begun, check_free_bytes, download
 from generation.file_list import KnownFile
 from generation.hub_errors import one_line
 from generation.hub_listing import RemoteFile, needed_files
@@ -102,7 +102,7 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
                     _fetch_file(plan, file, blobs, told)
         paths = [file.path for file in plan.files]
         folder = Path(
-            snapshot_download(plan.repo, revision=plan.revision, allow_patterns=paths, tqdm_class=silent_bar())
+            snapshot_download(plan.repo, revision=plan.revision, allow_patterns=paths, tqdm_class=_silent_bar())
         )
         known = tuple(
             KnownFile(path=file.path, bytes=file.bytes, sha256=file.sha256 or file_sha256(folder / file.path))
@@ -161,3 +161,14 @@ def _blobs(repo: str) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "blobs"
+
+
+def _silent_bar() -> Any:
+    """huggingface_hub's bar, silent: that of the command line counts all files together."""
+    from huggingface_hub.utils import tqdm
+
+    class Silent(tqdm):
+        def __init__(self, *parts: Any, **named: Any) -> None:
+            super().__init__(*parts, **{**named, "disable": True})
+
+    return Silent

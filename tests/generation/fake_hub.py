@@ -23,7 +23,7 @@ class FakeHub:
 
     files: path -> content. stored: the paths kept by sha256 as large files are (all *.safetensors). sent: path ->
     (method, Range, bytes sent) of every request for it. cut: path -> bytes after which the connection breaks,
-    once. stall: path -> bytes after which nothing comes any more, until `released`. lies: path -> what is sent in
+    once; always_cut: the same for every request. stall: path -> bytes after which nothing comes any more, until `released`. lies: path -> what is sent in
     place of the content. tokens: what came as Authorization with each request for a file. The files are also at
     /elsewhere/PATH, which redirects to them.
     """
@@ -31,6 +31,7 @@ class FakeHub:
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files, self.commit = files, COMMIT
         self.cut: dict[str, int] = {}
+        self.always_cut: dict[str, int] = {}
         self.stall: dict[str, int] = {}
         self.lies: dict[str, bytes] = {}
         self.sent: list[tuple[str, str, str | None]] = []
@@ -124,7 +125,7 @@ def serve(files: dict[str, bytes]) -> Iterator[FakeHub]:
                 self.end_headers()
                 return
             # Before the first byte goes out, since the test goes on when it comes in.
-            cut = hub.cut.pop(path, None) if self.command == "GET" else None
+            cut = hub.cut.pop(path, hub.always_cut.get(path)) if self.command == "GET" else None
             body = content[start : int(last or len(content)) + 1]
             self.send_response(206 if asked else 200)
             self.send_header("ETag", f'"{hub.etag(path)}"')

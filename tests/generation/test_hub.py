@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from huggingface_hub import constants, hf_hub_download
 
-from generation import registry
+from generation import downloads, registry
 from generation.cards import Weights
 from generation.errors import CardError, ConfigError, HubError
 from generation.file_list import differences
@@ -150,22 +150,42 @@ def test_a_lock_that_is_none_is_one_line(hub: FakeHub, tmp_path: Path) -> None:
 
 # -------------------- cut connections
 
-BLOCK = 10 << 20  # the client writes blocks of 10 MiB; what came of an unfinished one is lost in a cut
-LONG = WEIGHTS * 22
+CUT = 300_000
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(hub: FakeHub) -> None:
-    hub.files[LARGE], hub.cut[LARGE] = LONG, BLOCK + 300_000
+    hub.cut[LARGE] = CUT
     came: list[int] = []
     folder = fetch(plan_fetch("someone/toy"), came.append)
-    assert (folder / LARGE).read_bytes() == LONG
+    assert (folder / LARGE).read_bytes() == WEIGHTS
     assert sum(came) == sum(len(hub.files[path]) for path in USED)
     ranges = [asked for method, path, asked in hub.sent if (method, path) == ("GET", LARGE)]
-    assert ranges == [None, f"bytes={BLOCK}-"]
+    assert ranges == [None, f"bytes={CUT}-"]
+
+
+def test_a_connection_that_always_breaks_gets_there_in_the_end(hub: FakeHub, capfd: pytest.CaptureFixture[str]) -> None:
+    hub.always_cut[LARGE] = CUT
+    assert (fetch(plan_fetch("someone/toy")) / LARGE).read_bytes() == WEIGHTS
+    assert [asked for _, path, asked in hub.sent if path == LARGE][-1] == f"bytes={len(WEIGHTS) // CUT * CUT}-"
+    assert capfd.readouterr().err == ""
+
+
+def test_what_came_before_a_line_died_stays(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "_WAITS_S", (0.01, 0.01))
+    hub.cut[LARGE], hub.always_cut[LARGE] = CUT, 0
+    with pytest.raises(HubError, match=f"breaks again and again .*; the {CUT} bytes that came stay") as caught:
+        open_source("someone/toy")
+    one_line(caught)
+    hub.always_cut.clear()
+    assert (
+        plan_fetch("someone/toy").bytes_missing
+        == len(WEIGHTS) - CUT + len(FILES["tokenizer/merges.txt"]) * 0 + len(FILES["unet/config.json"]) * 0
+    )
+    assert (open_source("someone/toy") / LARGE).read_bytes() == WEIGHTS
 
 
 def test_a_killed_process_leaves_what_came_to_the_next(hub: FakeHub, tmp_path: Path) -> None:
-    hub.files[LARGE], hub.stall[LARGE] = LONG, 2 * BLOCK + 700_000
+    hub.stall[LARGE] = CUT
     settings = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path / "cache")}
     line = [sys.executable, "-c", "from generation.hub import open_source; open_source('someone/toy')"]
     with subprocess.Popen(line, cwd=ROOT, env={**os.environ, **settings}, start_new_session=True) as process:
@@ -173,15 +193,15 @@ def test_a_killed_process_leaves_what_came_to_the_next(hub: FakeHub, tmp_path: P
         part = None
         for _ in range(200):
             part = next((tmp_path / "cache").rglob("*.nightcrate-part"), None)
-            if part is not None and part.stat().st_size == 2 * BLOCK:
+            if part is not None and part.stat().st_size == CUT:
                 break
             hub.released.wait(0.02)
         process.send_signal(signal.SIGKILL)
-    assert part is not None and part.stat().st_size == 2 * BLOCK
+    assert part is not None and part.stat().st_size == CUT
     plan = plan_fetch("someone/toy")
-    assert plan.bytes_missing < len(LONG) - 2 * BLOCK + 1000
-    assert (fetch(plan) / LARGE).read_bytes() == LONG
-    assert ("GET", LARGE, f"bytes={2 * BLOCK}-") in hub.sent
+    assert plan.bytes_missing < len(WEIGHTS) - CUT + 1000
+    assert (fetch(plan) / LARGE).read_bytes() == WEIGHTS
+    assert ("GET", LARGE, f"bytes={CUT}-") in hub.sent
     assert not list((tmp_path / "cache").rglob("*.nightcrate-part"))
 
 
@@ -189,17 +209,16 @@ def test_a_killed_process_leaves_what_came_to_the_next(hub: FakeHub, tmp_path: P
 
 
 def test_a_part_that_the_hub_cannot_go_on_with_is_removed(hub: FakeHub, tmp_path: Path) -> None:
-    hub.files[LARGE] = LONG
     part = tmp_path / "cache/models--someone--toy/blobs" / f"{hub.etag(LARGE)}.nightcrate-part"
     part.parent.mkdir(parents=True)
-    part.write_bytes(LONG[:BLOCK])
-    hub.lies[LARGE] = LONG[:300]
+    part.write_bytes(WEIGHTS[:CUT])
+    hub.lies[LARGE] = WEIGHTS[:300]
     with pytest.raises(HubError, match="came with a wrong size or hash and was removed; fetch it again") as caught:
         open_source("someone/toy")
     assert LARGE in one_line(caught) and not part.exists()
-    assert ("GET", LARGE, f"bytes={BLOCK}-") in hub.sent
+    assert ("GET", LARGE, f"bytes={CUT}-") in hub.sent
     hub.lies.clear()
-    assert (open_source("someone/toy") / LARGE).read_bytes() == LONG
+    assert (open_source("someone/toy") / LARGE).read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("path", [LARGE, "unet/config.json"])
