@@ -22,10 +22,10 @@ class FakeHub:
     """One repository, "someone/toy", at one commit.
 
     files: path -> content. stored: the paths kept by sha256 as large files are (all *.safetensors). sent: path ->
-    (method, Range, bytes sent) of every request for it. cut: path -> bytes after which the connection breaks,
-    once; always_cut: the same for every request. stall: path -> bytes after which nothing comes any more, until `released`. lies: path -> what is sent in
-    place of the content. tokens: what came as Authorization with each request for a file. The files are also at
-    /elsewhere/PATH, which redirects to them.
+    (method, Range, bytes sent) of every request for it. cut: path -> bytes after which the connection breaks, once;
+    always_cut: the same for every request. stall: path -> bytes after which nothing comes any more, until `released`.
+    lies: path -> what is sent in place of the content. tokens: what came as Authorization with each request for a file.
+    The files are also at /elsewhere/PATH, which redirects to them.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:

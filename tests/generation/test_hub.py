@@ -166,7 +166,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(hub: FakeHub) -> None:
 def test_a_connection_that_always_breaks_gets_there_in_the_end(hub: FakeHub, capfd: pytest.CaptureFixture[str]) -> None:
     hub.always_cut[LARGE] = CUT
     assert (fetch(plan_fetch("someone/toy")) / LARGE).read_bytes() == WEIGHTS
-    assert [asked for _, path, asked in hub.sent if path == LARGE][-1] == f"bytes={len(WEIGHTS) // CUT * CUT}-"
+    assert ("GET", LARGE, f"bytes={len(WEIGHTS) // CUT * CUT}-") in hub.sent
     assert capfd.readouterr().err == ""
 
 
@@ -177,10 +177,7 @@ def test_what_came_before_a_line_died_stays(hub: FakeHub, monkeypatch: pytest.Mo
         open_source("someone/toy")
     one_line(caught)
     hub.always_cut.clear()
-    assert (
-        plan_fetch("someone/toy").bytes_missing
-        == len(WEIGHTS) - CUT + len(FILES["tokenizer/merges.txt"]) * 0 + len(FILES["unet/config.json"]) * 0
-    )
+    assert plan_fetch("someone/toy").bytes_missing == len(WEIGHTS) - CUT
     assert (open_source("someone/toy") / LARGE).read_bytes() == WEIGHTS
 
 
