@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from catalog.embedders import Embedder
@@ -11,10 +11,12 @@ from catalog.errors import CatalogError, LibraryError
 from catalog.index import VectorIndex
 from catalog.library import Library
 from catalog.novelty import NoveltyBank
+from catalog.records import SampleFilter
 from catalog.scores.extractors import Extractor
 from catalog.search import sample_scores
+from catalog.writer_lock import in_use
 from flows.judging import gate_of, read_judging
-from flows.novelty import flag_copies
+from flows.novelty import banks_id, banks_of_library, flag_copies
 from flows.progress import progress
 from generation.audio import Clip, read_clip
 from generation.corpus.nsynth import Corpus
@@ -23,6 +25,7 @@ from generation.errors import AudioError
 logger = logging.getLogger(__name__)
 
 EMBED_AT_ONCE = 32
+_ANY = SampleFilter(statuses=())
 
 
 def embed_missing(library: Library, embedder: Embedder) -> int:
@@ -69,8 +72,8 @@ def score_models(library: Library, device: str = "cpu", infinity: bool = False) 
     from catalog.scores.league import LeagueSettings, league
     from catalog.scores.reference import STARTER_REFERENCE, Reference
 
-    if not library.count():
-        return "the library holds no accepted sound"
+    if not library.count(_ANY):
+        return "the library holds no sound"
     try:
         judge = Judge(device=device)
         scores = league(library, judge, Reference.load(STARTER_REFERENCE), LeagueSettings(infinity=infinity))
@@ -93,15 +96,15 @@ def score_against(
 
     Sounds and notes are cut or zero-padded to length_s for the extractors; vectors are of sounds as they are. The
     notes are finished as the library's newest night finished its sounds; what is heard in them is kept in kept_in,
-    None for the library's index. Raises LibraryError for a library without an accepted sound, and ScoreError for
-    notes that are no reference.
+    None for the library's index. Raises LibraryError for a library without a sound, and ScoreError for notes that are
+    no reference.
     """
     from catalog.scores.extractors import ClapExtractor
     from catalog.scores.league import LeagueSettings, league
     from flows.real_notes import real_notes
 
-    if not library.count():
-        raise LibraryError(f"{library.path}: holds no accepted sound, so there is nothing to score")
+    if not library.count(_ANY):
+        raise LibraryError(f"{library.path}: holds no sound, so there is nothing to score")
     settings = LeagueSettings(infinity=infinity)
     finishing = read_judging(gate_of(library)).finish
     kept_in = kept_in or library.path / "index"
@@ -131,3 +134,17 @@ def catch_up(library: Library, embedder: Embedder, device: str, banks: Sequence[
     build_index(library, embedder)
     if embedded:
         score_models(library, device)
+
+
+def finish_what_was_left(library: Library, load_embedder: Callable[[], Embedder]) -> bool:
+    """Make usable what a killed night left behind, where that is possible; whether copies matter in this library.
+
+    They do not where the newest night compares with no bank. A library that another process works on, or that is only
+    read, is left as it is.
+    """
+    banks = banks_of_library(library)
+    missing = library.missing_kinships(banks_id(banks)) if banks else []
+    if missing and not library.read_only and not in_use(library.path):
+        library.lock()
+        make_usable(library, load_embedder(), banks)
+    return bool(banks)

@@ -41,7 +41,8 @@ COLUMNS = (
 class PackResult:
     """A finished pack: its file and sha256, what lies in it, and how many sounds were left out as not fit.
 
-    copies_left_out: how many of those left out are accepted sounds, left out for being copies of training notes.
+    copies_left_out: how many of those left out are accepted sounds, left out for being copies of training notes;
+    uncompared_left_out: for being compared with none yet.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class PackResult:
     items: tuple[PackItem, ...]
     left_out: int
     copies_left_out: int = 0
+    uncompared_left_out: int = 0
 
 
 def make_pack(
@@ -57,18 +59,25 @@ def make_pack(
     out: Path,
     allow_noncommercial: Collection[str] = (),
     include_copies: bool = False,
+    only_compared: bool = False,
 ) -> PackResult:
     """Write the chosen sounds into the zip file `out` and record the pack in the library.
 
     Sounds that were rejected, or dropped by a reviewer, are left out; so are copies of training notes, which are not
-    ours to sell as new, unless `include_copies`. Sounds of models that are not free for
-    commercial use stop the pack, unless `allow_noncommercial` names each such model. The same sounds always
-    give the same bytes. Raises PackError, and leaves no part of a zip, when a licence stands in the way,
-    nothing remains, a master is missing or damaged, or the disk refuses.
+    ours to sell as new, unless `include_copies`; with `only_compared` so are sounds of which nobody knows yet whether
+    they are copies. Sounds of models that are not free for commercial use stop the pack, unless `allow_noncommercial`
+    names each such model. The same sounds always give the same bytes. Raises PackError, and leaves no part of a zip,
+    when a licence stands in the way, nothing remains, a master is missing or damaged, or the disk refuses.
     """
     given = {sample.id: sample for sample in samples}
     fit = [s for s in given.values() if s.status == ACCEPTED and s.review != DROP]
-    chosen = [s for s in fit if include_copies or not s.is_copy]
+    known = [s for s in fit if not only_compared or s.is_copy is not None]
+    chosen = [s for s in known if include_copies or not s.is_copy]
+    if fit and not known:
+        raise PackError(
+            f"no sound to pack: none of {len(fit)} was compared with training notes yet; wait for the night that makes "
+            "them, or run `nightcrate rebuild`"
+        )
     if fit and not chosen:
         raise PackError(
             f"no sound to pack: all {len(fit)} are copies of training notes (the first of {fit[0].nearest_note}); "
@@ -79,8 +88,8 @@ def make_pack(
             f"no sound to pack: {len(given)} came, an accepted one that nobody dropped is needed; "
             "widen the query or its filters"
         )
-    known = library.models()
-    used = {id: known[id] for id in sorted({sample.model_id for sample in chosen})}
+    all_models = library.models()
+    used = {id: all_models[id] for id in sorted({sample.model_id for sample in chosen})}
     models = sorted(used.values(), key=lambda model: (model.name, model.fingerprint))
     check_licences(models, allow_noncommercial)
 
@@ -103,7 +112,12 @@ def make_pack(
         logger.warning("%s: the library is read-only and does not remember this pack", out)
     else:
         library.add_pack(out.name, sha256, items)
-    return PackResult(out, sha256, items, left_out=len(given) - len(chosen), copies_left_out=len(fit) - len(chosen))
+    return PackResult(
+        out, sha256, items,
+        left_out=len(given) - len(chosen),
+        copies_left_out=len(known) - len(chosen),
+        uncompared_left_out=len(fit) - len(known),
+    )  # fmt: skip
 
 
 def _wav(library: Library, sample: SampleRecord, digests: dict[int, str]) -> bytes:

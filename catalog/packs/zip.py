@@ -26,12 +26,9 @@ def write_zip(path: Path, entries: Iterable[tuple[str, Callable[[], bytes]]]) ->
     A function is called when its turn comes, so one entry is held in memory at a time. The zip grows under
     a temporary name in the same folder and is renamed at the end; whatever goes wrong, no part of it stays
     and an older file of this name is kept.
-    Raises PackError when the folder does not exist or the disk refuses.
+    Raises PackError as check_place does, and when the disk refuses.
     """
-    if not path.parent.is_dir():
-        raise PackError(f"{path}: the folder {path.parent} does not exist; make it or choose another --out")
-    if path.is_dir():
-        raise PackError(f"{path}: is a folder; give the name of a zip file")
+    check_place(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
         try:
@@ -48,6 +45,16 @@ def write_zip(path: Path, entries: Iterable[tuple[str, Callable[[], bytes]]]) ->
     except OSError as error:
         raise PackError(f"{path}: the pack cannot be written ({error.strerror or error})") from error
     return digest
+
+
+def check_place(path: Path) -> None:
+    """Raise PackError, one line, where no zip can be: no folder, a folder of this name, or another kind of file."""
+    if not path.parent.is_dir():
+        raise PackError(f"{path}: the folder {path.parent} does not exist; make it or choose another --out")
+    if path.is_dir():
+        raise PackError(f"{path}: is a folder; give the name of a zip file")
+    if path.exists() and not zipfile.is_zipfile(path):
+        raise PackError(f"{path}: is there already and is no zip file; choose another --out")
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -41,6 +41,7 @@ def review(
 ) -> None:
     """Keep or drop a sound, or take the last verdict back; every verdict stays in the history."""
     from catalog.errors import LibraryError
+    from catalog.records import REJECTED
 
     if undo == (verdict is not None):
         raise LibraryError("say keep or drop, or --undo to take the last verdict back, not both and not neither")
@@ -52,6 +53,8 @@ def review(
         else:
             in_force = opened.undo_review(sample.id)
         told = f"#{sample.id} {sample.prompt}: {in_force or 'not reviewed'}"
+        if sample.status == REJECTED:
+            told += "; it stays rejected: `nightcrate gate fit` learns from this, `gate apply` may let it in"
         answer({"id": sample.id, "review": in_force}, as_json, told)
 
 
@@ -81,17 +84,24 @@ def pack(
     where = sound_filter(family, source, quality, model, note, min_score, max_duration)
     with open_library(library) as opened:
         from catalog.packs.build import make_pack
+        from catalog.packs.zip import check_place
+        from flows.stages import finish_what_was_left
 
+        check_place(out)
+        only_compared = not include_copies and finish_what_was_left(opened, lambda: library_embedder(opened, device))
         samples = _chosen(opened, query, where, k, device)
-        made = make_pack(opened, samples, out, allow_noncommercial or (), include_copies)
+        made = make_pack(opened, samples, out, allow_noncommercial or (), include_copies, only_compared)
         content = {
             "path": str(made.path.resolve()),
             "sha256": made.sha256,
             "left_out": made.left_out,
             "copies_left_out": made.copies_left_out,
+            "uncompared_left_out": made.uncompared_left_out,
             "items": [asdict(item) for item in made.items],
         }
         copies = f", {made.copies_left_out} copies of training notes left out" if made.copies_left_out else ""
+        if made.uncompared_left_out:
+            copies += f", {made.uncompared_left_out} not compared with training notes yet left out"
         answer(content, as_json, f"{made.path}: {len(made.items)} sounds{copies}, sha256 {made.sha256}")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import JsonOption, LibraryOption, answer, open_library
+from flows.commands.options import CsvOption, JsonOption, LibraryOption, answer, open_library
 
 app = typer.Typer(help="Let people judge sounds blindly: quality (CAG) and relevance (REL).", no_args_is_help=True)
 NameOption = Annotated[
@@ -76,7 +76,7 @@ def serve(
 def report(
     name: NameOption = None,
     rehearsal: Annotated[bool, typer.Option("--rehearsal", help="Sum up the rehearsal, and say so.")] = False,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table into this file too.")] = None,
+    csv: CsvOption = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -33,10 +33,12 @@ def fingerprint(
     from catalog.embedders import load_embedder
     from flows.novelty import fingerprint_corpus
     from flows.novelty_errors import measure
+    from flows.outputs import only_replacing
     from flows.progress import progress
     from flows.settings import device_name
     from generation.corpus.nsynth import read_corpus
 
+    only_replacing(out, ".safetensors")
     training = read_corpus(corpus / "train")
     held_out = None if unmeasured else read_corpus(corpus / "valid")
     ear = load_embedder(embedder, device_name(device))

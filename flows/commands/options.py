@@ -44,6 +44,19 @@ Cnn14Option = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _csv(path: Path | None) -> Path | None:
+    """A table may replace an older table, and nothing else."""
+    from flows.outputs import only_replacing
+
+    return path and only_replacing(path, ".csv")
+
+
+CsvOption = Annotated[
+    Path | None,
+    typer.Option("--csv", help="Write the table into this file too.", callback=_csv, show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 DeviceOption = Annotated[
     str | None,

@@ -240,14 +240,24 @@ def _spoil(path: Path) -> None:
 
 @pytest.mark.parametrize(("harm", "words"), [(_vanish, "cannot be read"), (_spoil, "is not the sound that was stored")])
 def test_a_bad_master_leaves_no_zip(harm: Callable[[Path], None], words: str, stocked: Library, out: Path) -> None:
-    out.write_bytes(b"an older pack")
+    write_zip(out, [("sound.wav", lambda: b"an older pack")])
+    older = out.read_bytes()
     sounds = stocked.samples(TOY)
     harm(stocked.audio_path(sounds[-1]))
     with pytest.raises(PackError, match=words):
         make_pack(stocked, sounds, out)
-    assert out.read_bytes() == b"an older pack"
+    assert out.read_bytes() == older
     assert [path.name for path in out.parent.glob("*pack*")] == ["pack.zip"]
     assert stocked.packs() == []
+
+
+def test_no_other_file_is_overwritten(stocked: Library, tmp_path: Path) -> None:
+    sounds = stocked.samples(TOY)
+    for precious in (stocked.path / "catalog.sqlite", stocked.audio_path(sounds[0])):
+        before = precious.read_bytes()
+        with pytest.raises(PackError, match="is there already and is no zip file; choose another --out"):
+            make_pack(stocked, sounds, precious)
+        assert precious.read_bytes() == before
 
 
 def test_a_full_disk_leaves_no_zip(tmp_path: Path) -> None:

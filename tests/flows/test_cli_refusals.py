@@ -213,3 +213,20 @@ def test_a_disk_that_is_full_leaves_no_half_written_pack(library, tmp_path):
     assert ended.returncode == 1
     assert ended.stderr.startswith("nightcrate: ") and ended.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["library"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("pack", "--family", "bass", "--out"),
+        ("league", "--csv"),
+        ("listen", "report", "--csv"),
+        ("corpus", "fingerprint", "--corpus", "nowhere", "--out"),
+    ],
+)
+def test_no_slip_of_the_hand_costs_a_catalogue(capsys, library, tmp_path, line):
+    precious = library / "catalog.sqlite"
+    before = precious.read_bytes()
+    others = () if line[0] == "corpus" else ("--library", library)
+    assert "catalog.sqlite: is there already and is no" in refused(capsys, *line, precious, *others)
+    assert precious.read_bytes() == before

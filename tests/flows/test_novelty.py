@@ -30,8 +30,8 @@ from flows.summary import as_json, as_text, look_back
 from generation.audio import Clip
 from generation.corpus.nsynth import Corpus, read_audio, read_corpus
 from generation.finish import finish
-from tests.catalog.toy_library import VERSIONS, make, toy_job
-from tests.flows.command_line import run
+from tests.catalog.toy_library import VERSIONS, accepted, make, toy_job
+from tests.flows.command_line import refused, run
 from tests.toy_corpus import write_toy_corpus
 
 
@@ -241,3 +241,25 @@ def test_a_bank_beside_the_night_is_found_again_from_another_folder(library, ban
     library.start_night("test", read_order(config, folder).identity())
     monkeypatch.chdir(tmp_path)
     assert [one.id for one in banks_of_library(library)] == [NoveltyBank.load(STARTER_BANK).id, bank.id]
+
+
+def test_a_pack_first_compares_what_a_killed_night_left(library, tmp_path, capsys):
+    jobs = [toy_job(seed) for seed in range(2)]
+    make(library, jobs, lambda key: replace(accepted(key), clip=fresh(), raw=None))
+    out = tmp_path / "new.zip"
+    line = ("pack", "--out", out, "--library", library.path)
+    library.lock()  # as while the night still works: nobody else may compare now
+    with pytest.raises(PackError, match="none of 2 was compared with training notes yet"):
+        make_pack(library, library.samples(), out, only_compared=True)
+    assert "none of 2 was compared" in refused(capsys, *line) and not out.exists()
+    library.close()
+    code, told, _ = run(capsys, *line, "--json")
+    assert code == 0 and len(json.loads(told)["items"]) == 2 and json.loads(told)["uncompared_left_out"] == 0
+    with Library.open(library.path) as opened:
+        assert [sample.is_copy for sample in opened.samples()] == [False, False]
+
+
+def test_a_pack_says_how_many_were_not_compared(stocked, tmp_path):
+    make(stocked, [toy_job(9)])
+    pack = make_pack(stocked, stocked.samples(), tmp_path / "new.zip", only_compared=True)
+    assert (len(pack.items), pack.left_out, pack.copies_left_out, pack.uncompared_left_out) == (1, 2, 1, 1)
