@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from generation.audio import file_sha256
 from generation.downloads import bytes_begun, check_free_bytes, download
-from generation.file_list import KnownFile
+from generation.errors import HubUnreachableError
+from generation.file_list import KnownFile, differences
 from generation.hub_errors import one_line
 from generation.hub_listing import RemoteFile, needed_files
 from generation.hub_lock import LockedRepository, commit_of, lock, lock_path, locked
@@ -49,14 +50,21 @@ class FetchPlan:
 def plan_fetch(repo: str, asked: str | None = None) -> FetchPlan:
     """Ask the hub what a repository holds; files that lie here with a wrong hash are removed.
 
-    asked: a commit, branch or tag, None for the default branch; where it is locked, the commit in the lock file is
-    meant. Raises HubError, or ConfigError for a broken lock file, each one line.
+    What is locked and lies here whole needs no hub: nothing is missing of it. asked: a commit, branch or tag, None for
+    the default branch; where it is locked, the commit in the lock file is meant. Raises HubError, or ConfigError for a
+    broken lock file, each one line.
     """
     from huggingface_hub import HfApi
 
     entry = locked(repo, asked)
-    with one_line(repo):
-        info = HfApi().model_info(repo, revision=entry.revision if entry else asked, files_metadata=True)
+    try:
+        with one_line(repo):
+            info = HfApi().model_info(repo, revision=entry.revision if entry else asked, files_metadata=True)
+    except HubUnreachableError:
+        if entry is None or not _whole(entry):
+            raise
+        here = tuple(RemoteFile(each.path, each.bytes, each.sha256, "") for each in entry.files)
+        return FetchPlan(repo, asked, entry.revision, here, 0)
     listed = [
         RemoteFile(each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else None, each.blob_id or "")
         for each in info.siblings or ()
@@ -93,6 +101,9 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
     from huggingface_hub.utils import WeakFileLock
 
     check_room([plan])
+    entry = locked(plan.repo, plan.asked)
+    if plan.bytes_missing == 0 and entry is not None and entry.revision == plan.revision and _whole(entry):
+        return _snapshot_of(entry)
     with one_line(plan.repo):
         blobs = _blobs(plan.repo)
         blobs.mkdir(parents=True, exist_ok=True)
@@ -108,7 +119,6 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
             KnownFile(path=file.path, bytes=file.bytes, sha256=file.sha256 or file_sha256(folder / file.path))
             for file in plan.files
         )
-    entry = locked(plan.repo, plan.asked)
     if entry is None or (entry.revision, entry.files) != (plan.revision, known):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         lock(LockedRepository(repo=plan.repo, asked=plan.asked, revision=plan.revision, resolved_at=now, files=known))
@@ -124,6 +134,16 @@ def _fetch_file(plan: FetchPlan, file: RemoteFile, blobs: Path, told: Callable[[
     url = hf_hub_url(plan.repo, file.path, revision=plan.revision)
     name, place = f"{plan.repo}: {file.path}", blobs / _name(file)
     download(name, url, place, file.bytes, lambda path: _is_right(path, file), told, build_hf_headers())
+
+
+def _whole(entry: LockedRepository) -> bool:
+    """Whether every file of a locked repository lies here with its hash."""
+    folder = _snapshot_of(entry)
+    return folder.is_dir() and not differences(folder, entry.files)
+
+
+def _snapshot_of(entry: LockedRepository) -> Path:
+    return _blobs(entry.repo).parent / "snapshots" / entry.revision
 
 
 def _bytes_here(repo: str, file: RemoteFile) -> int:

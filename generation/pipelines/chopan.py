@@ -10,6 +10,7 @@ structure stays beside the autoencoder's (`detail`). THESIS_SETTINGS turns all t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ from generation.pipelines.chopan_sources import ChopANSettings, Sources, TextRet
 from generation.pipelines.denoising import seed_generators
 from generation.pipelines.diffusion_model import check_rate, mono_waves, open_pipeline
 from generation.prompts.vocabulary import understand
+
+logger = logging.getLogger(__name__)
 
 TECHNIQUE_VERSION = "chopan-1"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
@@ -250,12 +253,11 @@ class ChopANModel:
     ) -> list[Clip]:
         """Make one raw clip per prompt; its `sources` are the NSynth names of the notes it is made of.
 
-        Raises:
-            GenerationError: steps, guidance or a scheduler are asked of a technique that has none; see also
-                ChopANPipeline.__call__.
+        steps, guidance_scale and scheduler change nothing, so that one call serves all techniques: ChopAN mixes and
+        decodes once. The log says so. Raises as ChopANPipeline.__call__.
         """
         if steps is not None or guidance_scale is not None or scheduler is not None:
-            raise GenerationError("ChopAN has no steps, guidance or scheduler; leave them empty")
+            logger.warning("ChopAN mixes and decodes once: steps, guidance scale and scheduler change nothing")
         output = self.pipeline(prompts, seeds, notes, self.settings, self.retriever)
         rate, names = self.pipeline.codec.config["sample_rate_hz"], self.pipeline.bank.note_strs
         return [

@@ -7,7 +7,9 @@ on the device.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -25,6 +27,8 @@ from generation.pipelines.conditioning import TextStates
 from generation.pipelines.network import predict
 from generation.strict_yaml import unknown_name
 
+_log = logging.getLogger(__name__)
+
 # ddpm: Ho et al. 2020, arXiv 2006.11239, algorithm 2. ddim: Song et al. 2021, arXiv 2010.02502, equation 12.
 # dpm-solver++: Lu et al. 2022, arXiv 2211.01095, algorithm 2. euler-ancestral: Karras et al. 2022, arXiv
 # 2206.00364, with the noise that ancestral sampling adds after each step.
@@ -34,6 +38,7 @@ SCHEDULERS: dict[str, Any] = {
     "dpm-solver++": DPMSolverMultistepScheduler,
     "euler-ancestral": EulerAncestralDiscreteScheduler,
 }
+_LATE = 0.9  # of the training times: a sampler that starts before this one is told of
 # The two that step from any noise level to any other: their grid starts at the noisiest time, whatever the count.
 _ANY_GRID = {"dpm-solver++", "euler-ancestral"}
 
@@ -50,8 +55,8 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
     Args:
         saved: the model's scheduler; its configuration says which noise the network was trained on.
         name: one of SCHEDULERS, built from that configuration; None for a copy of the saved one.
-        steps: passes of the network. With ddpm and ddim, a count that does not divide the training steps starts
-            below the noisiest time (spacing "leading"), so prefer one that does.
+        steps: passes of the network. With ddim, a count that does not divide the training steps starts below the
+            noisiest time (its steps are all of one whole length), which the log says: prefer one that does.
 
     Raises:
         GenerationError: no such scheduler, steps not above 0 or more than it was trained on, or so many that
@@ -66,9 +71,10 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
         )
     # Not saved with a model: with it, a model built here would sample otherwise than the same model loaded.
     config.pop("_use_default_values", None)
-    changes = {"timestep_spacing": "linspace"} if name in _ANY_GRID else {}
     scheduler: Any = SCHEDULERS[name] if name else type(saved)
-    sampler = scheduler.from_config(config, **changes)
+    # ddpm steps from any time to any other too; where the published grid fits it is kept.
+    any_grid = name in _ANY_GRID or (scheduler is DDPMScheduler and train_steps % steps != 0)
+    sampler = scheduler.from_config(config, **({"timestep_spacing": "linspace"} if any_grid else {}))
     sampler.set_timesteps(steps)
     times = sampler.timesteps
     # diffusers' spacings overrun at some counts: an offset beyond the last time, a rounded extra time of -1.
@@ -76,7 +82,18 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
         raise GenerationError(
             f"{name or type(saved).__name__} finds no {steps} different times among {train_steps}; ask for fewer steps"
         )
+    if steps > 1 and times.max() < _LATE * train_steps:
+        _say_once(name or type(saved).__name__, steps, int(times.max()), train_steps)
     return sampler
+
+
+@cache
+def _say_once(name: str, steps: int, first: int, train_steps: int) -> None:
+    _log.warning(
+        "%s with %d steps starts at time %d of %d, where a little of the sound should be left already; "
+        "a number of steps that divides %d starts in pure noise",
+        name, steps, first, train_steps, train_steps,
+    )  # fmt: skip
 
 
 def seed_generators(seeds: Sequence[int]) -> list[torch.Generator]:

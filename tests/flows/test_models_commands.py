@@ -122,3 +122,14 @@ def test_the_list_stands_in_columns_and_a_card_says_where_its_weights_are(capsys
         in (run(capsys, "info", "riffusion")[1])
     )
     assert "https://huggingface.co/declare-lab/tango" in run(capsys, "info", "tango")[1]
+
+
+def test_what_is_here_and_whole_needs_no_hub(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, first, _ = run(capsys, "fetch", "someone/toy", "--json")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    code, out, err = run(capsys, "fetch", "someone/toy", "--json")
+    assert code == 0 and json.loads(out) == json.loads(first) and "0.0 MB to fetch" in err
+    (Path(json.loads(out)[0]["folder"]) / "config.json").resolve().write_bytes(b"[]")
+    assert run(capsys, "fetch", "someone/toy")[0] == 1

@@ -157,10 +157,16 @@ def test_bad_input_is_one_line(pipeline: ChopANPipeline, arguments: tuple[object
     assert "\n" not in str(error.value)
 
 
-def test_steps_and_guidance_are_refused_before_any_work(pipeline: ChopANPipeline) -> None:
+def test_steps_and_guidance_change_nothing_and_the_log_says_so(
+    pipeline: ChopANPipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = ChopANModel(pipeline)
+    (plain,) = model.generate(["bass"], [1], None, None, None)
+    assert not caplog.records
     for asked in ((50, None, None, None), (None, 3.0, None, None), (None, None, None, "ddim")):
-        with pytest.raises(GenerationError, match="no steps, guidance or scheduler"):
-            ChopANModel(pipeline).generate(["bass"], [1], *asked)
+        caplog.clear()
+        assert np.array_equal(model.generate(["bass"], [1], *asked)[0].samples, plain.samples)
+        assert "ChopAN mixes and decodes once" in caplog.text
 
 
 _FRESH = """

@@ -81,13 +81,23 @@ def test_no_count_of_steps_leaves_the_trained_times(name: str | None) -> None:
                 continue
             assert len(times) == steps == len(times.unique())
             assert 0 <= times.min() and times.max() < 1000
+            if name in (None, "ddpm", "dpm-solver++", "euler-ancestral") and steps > 1:
+                assert times.max() >= 990  # in pure noise, whatever the count
         assert set(refused) <= {1000}
+
+
+def test_ddim_says_where_it_starts_too_late(caplog: pytest.LogCaptureFixture) -> None:
+    saved = DDPMScheduler(**TANGO_NOISE)
+    assert build_sampler(saved, "ddim", 500).timesteps.max() == 999 and not caplog.records
+    for _ in range(2):
+        assert build_sampler(saved, "ddim", 501).timesteps.max() == 501
+    assert caplog.text.count("ddim with 501 steps starts at time 501 of 1000") == 1
 
 
 def test_a_spacing_that_overruns_is_refused_and_not_sampled() -> None:
     trailing = DDPMScheduler(**{**RIFFUSION_NOISE, "timestep_spacing": "trailing"})
     with pytest.raises(GenerationError, match="finds no 61 different times among 1000"):
-        build_sampler(trailing, None, 61)  # diffusers gives 62 times, the last one -1
+        build_sampler(trailing, "ddim", 61)  # diffusers gives 62 times, the last one -1
     with pytest.raises(GenerationError, match="ddim finds no 1000 different times"):
         build_sampler(DDPMScheduler(**RIFFUSION_NOISE), "ddim", 1000)
 
