@@ -49,7 +49,8 @@ def _picture(rows: Sequence[Row]) -> bytes:
     axes.grid(axis="x", alpha=0.3)
     first = rows[0]
     length = "" if first.length_s is None else f" cut to {first.length_s:g} s"
-    axes.set_xlabel(f"{first.figure}, 95 % interval; lower is better")
+    told = "; ranks are shared where n differs much" if any(row.held_by_n for row in rows) else ""
+    axes.set_xlabel(f"{first.figure}, 95 % interval; lower is better{told}")
     axes.set_title(f"against {first.reference}{length}\njudge {first.embedder}", fontsize=9)
     out = io.BytesIO()
     picture.savefig(out, format="png", dpi=120, metadata={"Software": None})

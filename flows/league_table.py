@@ -1,7 +1,7 @@
 """The league as people and programs read it: rows with interval and rank, as text and as CSV.
 
 A rank stands beside a figure only where an interval does, and is shared by all models that the figures do not tell
-apart (catalog/scores/ranks.py). Within one rank models come by name, so that not even the order says more.
+apart (catalog/scores/comparing.py). Within one rank models come by name, so that not even the order says more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from catalog.scores.ranks import ranks
+from catalog.scores.comparing import NOTE, held_by_n, score_ranks
 
 if TYPE_CHECKING:
     from catalog.records import ScoreRecord
@@ -26,7 +26,8 @@ class Row:
 
     kind: all, family or quality; label: which of them ("" for all). low, high: its interval; rank: among the `of`
     models that have an interval of the same figure for the same sounds, 1 the best. value and rank are None where
-    `reason` says why.
+    `reason` says why. held_by_n: its interval lies apart from that of another, and too different numbers of sounds
+    alone keep it from another rank.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Row:
     embedder: str
     reference: str
     reason: str | None
+    held_by_n: bool
     settings: dict[str, Any]
 
 
@@ -76,6 +78,8 @@ def league_text(rows: Sequence[Row]) -> str:
         lines.append(f"  {_rank(row, members[_place(row)]):>5s}  {row.model:<24s} {_figure(row)}")
     if any(row.low is not None for row in rows):
         lines += ["", "Lower is better. Intervals are of 95 %; models that share a rank are not told apart by these."]
+    if any(row.held_by_n for row in rows):
+        lines.append(NOTE)
     return "\n".join(lines)
 
 
@@ -98,13 +102,7 @@ def _kind_and_label(score: ScoreRecord) -> tuple[str, str]:
 def _ranked(kind: str, label: str, scores: Sequence[ScoreRecord]) -> list[Row]:
     """The rows of one comparison."""
     made = {score.subject if kind == "all" else score.subject.rpartition("/")[0]: score for score in scores}
-    place = ranks(
-        {
-            model: (score.settings["low"], score.settings["high"])
-            for model, score in made.items()
-            if score.value is not None and "low" in score.settings and "high" in score.settings
-        }
-    )
+    place, held = score_ranks(made), held_by_n(made)
     rows = [
         Row(
             kind=kind,
@@ -121,6 +119,7 @@ def _ranked(kind: str, label: str, scores: Sequence[ScoreRecord]) -> list[Row]:
             embedder=score.embedder,
             reference=score.reference,
             reason=score.reason,
+            held_by_n=model in held,
             settings=score.settings,
         )
         for model, score in made.items()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +20,24 @@ _ROWS = (
 )  # fmt: skip
 
 
-def write_toy_corpus(folder: Path, notes_per_instrument: int = 3) -> Path:
-    """Write folder/train and folder/valid, four instruments each, and corpus.json. Returns `folder`."""
+def write_toy_corpus(folder: Path, notes_per_instrument: int = 3, velocities: Sequence[int] = (100,)) -> Path:
+    """Write folder/train and folder/valid, four instruments each, and corpus.json. Returns `folder`.
+
+    notes_per_instrument: pitches of each; every one at each of these velocities, the softer the duller.
+    """
     for split, number in (("train", 0), ("valid", 1)):
         (folder / split / "audio").mkdir(parents=True)
         examples: dict[str, dict] = {}
         for family, source, name, held in _ROWS:
-            for step in range(notes_per_instrument):
+            for step, velocity in product(range(notes_per_instrument), velocities):
                 pitch = 48 + 5 * step + 2 * FAMILIES.index(family) + number
-                label = f"{family}_{source}_{number:03d}-{pitch:03d}-100"
-                wave = _tone(pitch, FAMILIES.index(family), "fast_decay" in held)
+                label = f"{family}_{source}_{number:03d}-{pitch:03d}-{velocity:03d}"
+                colour = FAMILIES.index(family) + (100 - velocity) / 20
+                wave = _tone(pitch, colour, "fast_decay" in held)
                 soundfile.write(folder / split / "audio" / f"{label}.wav", wave, RATE_HZ, subtype="PCM_16")
                 examples[label] = {
                     "note": len(examples), "note_str": label, "instrument": _ROWS.index((family, source, name, held)),
-                    "instrument_str": f"{family}_{source}_{number:03d}", "pitch": pitch, "velocity": 100,
+                    "instrument_str": f"{family}_{source}_{number:03d}", "pitch": pitch, "velocity": velocity,
                     "sample_rate": RATE_HZ, "qualities": [int(q in held) for q in QUALITIES],
                     "qualities_str": list(held),
                     "instrument_family": FAMILIES.index(family), "instrument_family_str": family,
@@ -44,7 +50,7 @@ def write_toy_corpus(folder: Path, notes_per_instrument: int = 3) -> Path:
     return folder
 
 
-def _tone(pitch: int, colour: int, short: bool) -> np.ndarray:
+def _tone(pitch: int, colour: float, short: bool) -> np.ndarray:
     """A 4 s tone with note-off at 3 s; `colour` sets how fast the harmonics fall."""
     t = np.arange(4 * RATE_HZ) / RATE_HZ
     hz = 440 * 2 ** ((pitch - 69) / 12)

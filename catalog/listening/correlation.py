@@ -1,20 +1,23 @@
 """Do the machines' figures order models and sounds as people do: Spearman's rank correlation, with n and p.
 
 FAD, KL and FD fall as sounds get better, so a figure that agrees with people has a negative rho with CAG; the CLAP
-score rises. p is two-sided, from permutations of the pairs: all of them when they are few, else 9,999 drawn by a fixed
+score rises. FAD and FD of too different numbers of sounds have no order of their own (scores/comparing.py), and no rho.
+p is two-sided, from permutations of the pairs: all of them when they are few, else 9,999 drawn by a fixed
 seed, as scipy.stats.permutation_test does. Sounds of one model are alike, so the p over sounds is too hopeful.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
 from catalog.listening.means import SCALES, Mean, answer_table
 from catalog.listening.records import Answer, ListeningTest
 from catalog.records import ScoreRecord
+from catalog.scores.comparing import comparable
 
 MIN_PAIRS = 5
 """Of four pairs, even a perfect order comes by chance once in twelve times (2 / 4!); of five once in sixty."""
@@ -38,17 +41,24 @@ class Correlation:
 
 def model_correlations(means: Sequence[Mean], scores: Sequence[ScoreRecord]) -> list[Correlation]:
     """Correlate the models' means with each figure of the league; figures of other judges stay apart."""
-    figures: dict[tuple[str, str, str], dict[str, float]] = {}
+    figures: dict[tuple[str, str, str], dict[str, ScoreRecord]] = {}
     for score in scores:
         if score.scope == "model":
-            values = figures.setdefault((score.name, score.embedder, score.reference), {})
+            records = figures.setdefault((score.name, score.embedder, score.reference), {})
             if score.value is not None:
-                values[score.subject] = score.value
+                records[score.subject] = score
     found = []
-    for (name, embedder, reference), values in sorted(figures.items()):
+    for (name, embedder, reference), records in sorted(figures.items()):
+        values = {model: record.value for model, record in records.items() if record.value is not None}
         for scale in SCALES:
             people = {one.maker: one.value for one in means if one.scale == scale and one.value is not None}
-            found.append(_correlation(scale, name, "models", people, values, embedder, reference))
+            one = _correlation(scale, name, "models", people, values, embedder, reference)
+            heard = [records[model] for model in sorted(set(people) & set(records))]
+            if one.rho is not None and not all(comparable(*pair) for pair in combinations(heard, 2)):
+                counts = [record.n for record in heard]
+                reason = f"of {min(counts)} to {max(counts)} sounds a model, which do not compare"
+                one = replace(one, rho=None, p=None, reason=reason)
+            found.append(one)
     return found
 
 

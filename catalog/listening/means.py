@@ -6,7 +6,9 @@ s2(listener means) / listeners: in the crossed random model each term holds the 
 too often, and the interval errs on the wide side (the unbiased form takes the mean square of the rest away and may
 turn negative). The interval is a quantile of
 Student's t with Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946, 110-114), cut to 0..100. It speaks of
-other sounds and other listeners of the same kind, not of these alone.
+other sounds and other listeners of the same kind, not of these alone. Answers are whole numbers, so whoever says 50 may
+mean 49.5 or 50.5: the interval reaches at least RESOLUTION beyond the mean, however well all agree, and one unit alone
+tells no two makers apart.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ SCALES = ("CAG", "REL")
 MIN_LISTENERS = 2
 MIN_SOUNDS = 2
 """With one listener, or one sound, nothing says how much the next one would differ."""
+RESOLUTION = 0.5
+"""Half the step of the answers' scale."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def maker_means(test: ListeningTest, answers: Sequence[Answer]) -> list[Mean]:
 def crossed_interval(table: np.ndarray) -> tuple[float, float, float]:
     """Mean, low and high of answers [sounds, listeners], NaN where there is none.
 
-    Needs two sounds and two listeners with an answer each.
+    Needs two sounds and two listeners with an answer each. low and high lie at least RESOLUTION beyond the mean.
     """
     from scipy.stats import t
 
@@ -84,10 +88,10 @@ def crossed_interval(table: np.ndarray) -> tuple[float, float, float]:
     mean = float(by_sound.mean())
     parts = [(float(np.var(each, ddof=1)) / len(each), len(each) - 1) for each in (by_sound, by_listener)]
     variance = sum(part for part, _ in parts)
-    if variance == 0.0:
-        return mean, mean, mean
-    degrees = variance**2 / sum(part**2 / free for part, free in parts)
-    reach = float(t.ppf((1 + LEVEL) / 2, degrees)) * variance**0.5
+    reach = RESOLUTION
+    if variance > 0.0:
+        degrees = variance**2 / sum(part**2 / free for part, free in parts)
+        reach = max(reach, float(t.ppf((1 + LEVEL) / 2, degrees)) * variance**0.5)
     return mean, mean - reach, mean + reach
 
 

@@ -39,6 +39,12 @@ def sounds_by_model(library: Library) -> dict[str, list[SampleRecord]]:
     return models
 
 
+def models_with_sounds(library: Library) -> list[str]:
+    """Every model that has made a sound here, also those of which none is accepted, by name."""
+    known = sorted({model.name for model in library.models().values()})
+    return [name for name in known if library.count(SampleFilter(models=(name,), statuses=()))]
+
+
 def bring_up_to_date(
     library: Library, model: str, samples: Sequence[SampleRecord], listen: Listen, distances: Distances
 ) -> Tally:

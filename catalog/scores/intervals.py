@@ -38,7 +38,8 @@ def jackknife(
 
     The interval reaches a quantile of Student's t times the standard error beyond the figure and, on the other side,
     beyond the figure less its estimated bias: a Frechet distance of few sounds is too large, and that alone shall not
-    tell two models apart. Raises ScoreError below three blocks.
+    tell two models apart. With fewer sounds than dimensions that is not far enough (comparing.py). Raises ScoreError
+    below three blocks.
     """
     g = len(blocks)
     if g < 3:
@@ -55,14 +56,18 @@ def jackknife(
     return value, Interval(max(least, low), high, JACKKNIFE.format(blocks=g))
 
 
-def mean_interval(moments: Moments, column: int = 0) -> Interval:
-    """Interval of the mean of one column of numbers. Raises ScoreError below two numbers."""
+def mean_interval(moments: Moments, column: int = 0, least: float = -np.inf) -> Interval:
+    """Interval of the mean of one column of numbers; `least` is the least value the mean can have.
+
+    A mean that rounding or an epsilon (kl.py) puts a little below `least` is its own lower end. Raises ScoreError below
+    two numbers.
+    """
     if moments.n < 2:
         raise ScoreError(f"{moments.n} sound(s) came, an interval needs at least 2")
     deviation = float(np.sqrt(np.sum(moments.factor[:, column] ** 2) / (moments.n - 1)))
     reach = _quantile(moments.n - 1) * deviation / np.sqrt(moments.n)
     mean = float(moments.mean[column])
-    return Interval(mean - reach, mean + reach, SPREAD)
+    return Interval(min(mean, max(least, mean - reach)), mean + reach, SPREAD)
 
 
 def _quantile(degrees: int) -> float:

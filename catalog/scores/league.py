@@ -5,9 +5,9 @@ of the same cells, called FD where the literature calls it so; KL [JUDGE], where
 label-matched divergence of scores/kl.py; FAD-inf [JUDGE], on request, is FAD continued to infinitely many sounds
 (scores/infinity.py). Judges are the extractors of scores/extractors.py. The name in brackets is the judge's, because
 figures of different judges cannot be compared, and those of the starter judge are not the VGGish or PANNs figures of
-the literature. All fall as sounds get better; FAD also falls as their number grows, so every figure carries n and an
-interval that covers what n alone explains. A reference knows no qualities: sounds of a quality are held against the
-real notes of their cells.
+the literature. All fall as sounds get better; FAD also falls as their number grows, so every figure carries n, and
+where n alone may explain a difference no model is ranked before another (scores/comparing.py). A reference knows no
+qualities: sounds of a quality are held against the real notes of their cells.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.errors import ScoreError
 from catalog.records import SampleRecord, ScoreRecord
+from catalog.scores.comparing import UNBIASED
 from catalog.scores.extractors import Extractor, Judge, as_extractor
 from catalog.scores.frechet import Gaussian, gaussian, gaussian_distance
-from catalog.scores.hearing import Distances, bring_up_to_date, masters, sounds_by_model, vectors
+from catalog.scores.hearing import Distances, bring_up_to_date, masters, models_with_sounds, sounds_by_model, vectors
 from catalog.scores.infinity import fad_infinity_of_blocks, least_sounds
 from catalog.scores.intervals import Interval, jackknife, mean_interval
 from catalog.scores.moments import Moments
 from catalog.scores.reference import Cell, Reference
-from catalog.scores.tally import Tally, drop_gone, groups_of, identity, tally_path
+from catalog.scores.tally import Tally, accepted_state, drop_gone, groups_of, identity, tally_path
 
 if TYPE_CHECKING:
     from catalog.library import Library
@@ -34,13 +35,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LeagueSettings:
-    """How many sounds a score needs; fewer leave it unscored.
+    """How many sounds, and how many real notes on the other side, a score needs; fewer leave it unscored.
 
     A Frechet distance of n sounds in d dimensions is dominated by missing variance when n is far below d
     (two samples of one 128-d Gaussian: 119 at n = 64, 33 at n = 256, 8 at n = 1024), so below 50 it says
     nothing about the sounds; nor does it below an eighth of d (256 for the 2048 of Cnn14), a limit set by hand. KL is
-    a plain mean, whose error is that of a mean: 5 give a first hint. infinity: also give FAD-inf, which needs 2 d
-    sounds and some seconds for each model.
+    a plain mean, whose error is that of a mean: 5 give a first hint.
+
+    The distance is symmetric, so few real notes spoil it as few sounds do, and no interval tells: it is of the sounds
+    alone. Hence the minima of FAD and KL hold for the real notes as well, in every comparison for those it is made
+    against: the notes of the families and sources that the group's sounds were asked for. Every cell of the shipped
+    reference has 56 notes or more, enough for a family on its own.
+
+    infinity: also give FAD-inf, which needs 2 d sounds, as many notes as FAD, and some seconds for each model.
     """
 
     min_sounds_fad: int = 50
@@ -83,9 +90,10 @@ def league(
     `from_vectors` nothing is heard: the library's own vectors of the embedder `judge.id` are the features, and a sound
     that has none is left out.
     Returns records for Library.add_scores, models by name, then families, then qualities; a group with too few
-    sounds gets a record with a reason and no value. Sounds of families that the reference does not hold are left
-    out of n. Sounds that a reviewer dropped count: the league judges models, not packs. Raises ScoreError when the
-    reference was made with another judge.
+    sounds or real notes gets a record with a reason and no value, and so does a model none of whose sounds is accepted.
+    Records of models say which sounds were accepted (`accepted`, `accepted_id`: see `stale.py`). Sounds of families
+    that the reference does not hold are left out of n. Sounds that a reviewer dropped count: the league judges models,
+    not packs. Raises ScoreError when the reference was made with another judge.
     """
     settings = settings or LeagueSettings()
     if reference.judge != judge.id:
@@ -98,7 +106,8 @@ def league(
     distances = Distances(reference)
     groups: list[_Group] = []
     by_model = sounds_by_model(library)
-    for model, samples in sorted(by_model.items()):
+    for model in models_with_sounds(library):
+        samples = by_model.get(model, [])
         tally = bring_up_to_date(library, model, samples, listen, distances)
         groups += _groups(model, samples, tally, reference)
     if not library.read_only:
@@ -141,7 +150,7 @@ def _groups(model: str, samples: Sequence[SampleRecord], tally: Tally, reference
         return _Group(scope, subject, about, tally.blocks("features", names), tally.blocks("kl", names), members)
 
     families = [name for name in cells if name.startswith("family/")]
-    made = [group("model", model, {}, families)]
+    made = [group("model", model, accepted_state(samples), families)]
     for name in cells:
         kind, _, word = name.partition("/")
         made.append(group("model_family", f"{model}/{word}", {} if kind == "family" else {"quality": word}, [name]))
@@ -153,6 +162,8 @@ def _score(group: _Group, extractor: Extractor, pooled: _Pooled, settings: Leagu
     reference = pooled.reference
     n, rows = len(group.cells), reference.rows_a_note
     cells = tuple(sorted({cell for cells in group.cells for cell in cells}))
+    notes = sum(len(reference.features[cell]) for cell in cells) // rows
+    dim = next(iter(reference.features.values())).shape[1]
     common = {
         "length_s": reference.length_s,
         "cells": len(cells),
@@ -160,10 +171,14 @@ def _score(group: _Group, extractor: Extractor, pooled: _Pooled, settings: Leagu
         "protocol": extractor.protocol,
     }
 
-    def record(name: str, needed: int, figure: Callable[[dict[str, Any]], tuple[float, Interval]]) -> ScoreRecord:
+    def record(
+        name: str, needed: int, needed_notes: int, figure: Callable[[dict[str, Any]], tuple[float, Interval]]
+    ) -> ScoreRecord:
         value, reason, about = None, None, {**common, **group.about, "min_sounds": needed}
         if n < needed:
             reason = f"{n} sounds, at least {needed} are needed"
+        elif notes < needed_notes:
+            reason = f"{notes} real notes, at least {needed_notes} are needed"
         else:
             try:
                 value, interval = figure(about)
@@ -184,7 +199,7 @@ def _score(group: _Group, extractor: Extractor, pooled: _Pooled, settings: Leagu
 
     def real_notes(about: dict[str, Any]) -> Gaussian:
         real = pooled.of(cells)
-        about["reference_n"] = real.n // rows
+        about |= {"reference_n": notes, "dimensions": dim}
         if rows > 1:
             about |= {"rows": n * rows, "reference_rows": real.n}
         return real
@@ -200,17 +215,17 @@ def _score(group: _Group, extractor: Extractor, pooled: _Pooled, settings: Leagu
     def kl(about: dict[str, Any]) -> tuple[float, Interval]:
         together = Moments.merge(group.kl)
         about["of_the_reference_itself"] = float(together.mean[1])
-        return float(together.mean[0]), mean_interval(together)
+        return float(together.mean[0]), mean_interval(together, least=0.0)
 
-    dim = next(iter(reference.features.values())).shape[1]
     least = max(2, settings.min_sounds_fad, math.ceil(settings.min_sounds_a_dimension * dim / rows))
-    records = [record(extractor.distance, least, fad)]
+    records = [record(extractor.distance, least, least, fad)]
     if reference.posteriors:
-        records.append(record("KL", max(2, settings.min_sounds_kl), kl))
+        fewest = max(2, settings.min_sounds_kl)
+        records.append(record(UNBIASED, fewest, fewest, kl))
     if settings.infinity:
         # A left-out block and unequal blocks take some of the smallest draw, which must keep d rows.
         wanted = math.ceil(1.25 * least_sounds(dim) / rows)
-        records.append(record(f"{extractor.distance}-inf", wanted, fad_inf))
+        records.append(record(f"{extractor.distance}-inf", wanted, least, fad_inf))
     return records
 
 

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -38,6 +39,15 @@ _KINDS = ("features", "kl")
 def identity(sample: SampleRecord) -> str:
     """What a tally knows a sound by: its job and the bytes of its file."""
     return f"{sample.job_key}.{(sample.sha256 or '')[:12]}"
+
+
+def accepted_state(samples: Sequence[SampleRecord]) -> dict[str, Any]:
+    """How many sounds these are, and which: `accepted`, and a hash of their identities (12 hex digits).
+
+    A league keeps it beside its figures, so that `stale.py` can tell when other sounds are accepted.
+    """
+    told = "\n".join(sorted(map(identity, samples)))
+    return {"accepted": len(samples), "accepted_id": hashlib.sha256(told.encode()).hexdigest()[:12]}
 
 
 def groups_of(sample: SampleRecord) -> tuple[str, ...]:

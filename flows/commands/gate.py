@@ -44,6 +44,7 @@ def fit(
     from catalog.errors import GateFitError
     from catalog.gate_fit import fit_gate
     from flows.judging import gate_of, read_judging
+    from flows.outputs import only_replacing
     from flows.regate import sentences, write_gate
 
     with open_library(library) as opened:
@@ -55,6 +56,7 @@ def fit(
     if apply and not proposal.moves:
         raise GateFitError(f"nothing was written: {lines[0]}")
     if apply:
+        only_replacing(place, ".yaml", ".yml")
         write_gate(place, judging, proposal)
         lines.append(f"{place}: written; `gate: {place}` in a night's configuration uses it, and")
         lines.append(f"`nightcrate gate apply --gate {place}` judges this library by it")
@@ -75,10 +77,12 @@ def apply_gate(
     as_json: JsonOption = False,
 ) -> None:
     """Judge every sound of a library again by its measured facts; no sound is made."""
+    from catalog.scores.stale import stale_scores
     from flows import stages
     from flows.judging import gate_of, read_judging
     from flows.novelty import banks_of_library
     from flows.regate import regate
+    from flows.stale_league import stale_json, stale_lines
 
     with open_library(library, to_write=True) as opened:
         changed = regate(opened, read_judging(gate or gate_of(opened)))
@@ -87,6 +91,8 @@ def apply_gate(
             stages.make_usable(opened, embedder, banks_of_library(opened))
         elif changed.rejected:  # those that stay have another place among their family now
             stages.score_sounds(opened, library_embedder(opened, device))
+        stale = stale_scores(opened)
     lines = [f"{len(changed.accepted)} sounds newly accepted, {len(changed.rejected)} newly rejected"]
     lines += [f"#{id} stays rejected: {why}" for id, why in changed.stay_rejected.items()]
-    answer(asdict(changed), as_json, "\n".join(lines))
+    lines += stale_lines(stale)
+    answer(asdict(changed) | {"stale_scores": stale_json(stale)}, as_json, "\n".join(lines))

@@ -10,6 +10,7 @@ import typer
 
 from flows.commands.options import (
     Cnn14Option,
+    CsvOption,
     DeviceOption,
     JsonOption,
     LibraryOption,
@@ -22,6 +23,8 @@ from flows.commands.options import (
 if TYPE_CHECKING:
     from catalog.library import Library
     from catalog.scores.league import OddSound
+
+DEFAULT_LENGTH_S, LEAST_LENGTH_S, LONGEST_LENGTH_S = 4.0, 1.0, 60.0
 
 
 def league(
@@ -46,9 +49,14 @@ def league(
     vggish: VggishOption = None,
     cnn14: Cnn14Option = None,
     length: Annotated[
-        float, typer.Option("--length", min=1.0, help="Seconds that VGGish and Cnn14 hear of every sound and note.")
-    ] = 4.0,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table into this file too.")] = None,
+        float | None,
+        typer.Option(
+            "--length",
+            help="Seconds that VGGish and Cnn14 hear of every sound and note, 1 to 60 [4].",
+            show_default=False,
+        ),
+    ] = None,
+    csv: CsvOption = None,
     plots: Annotated[Path | None, typer.Option("--plots", help="Write pictures of it into this folder too.")] = None,
     library: LibraryOption = None,
     device: DeviceOption = None,
@@ -57,9 +65,11 @@ def league(
     """Show how near each model, each family and each quality of it comes to real notes, and how sure that is."""
     from catalog.errors import LibraryError, ScoreError
     from catalog.scores.extractors import load_extractor
+    from catalog.scores.stale import stale_scores
     from flows.league_table import league_csv, league_rows, league_text
     from flows.settings import device_name
     from flows.stages import score_against, score_models
+    from flows.stale_league import stale_json, stale_lines
     from generation.audio import write_bytes
     from generation.corpus.nsynth import read_corpus
 
@@ -70,6 +80,11 @@ def league(
         raise ScoreError(
             f"--{next(iter(published))} measures against real notes; add --reference FOLDER, such as corpus/valid"
         )
+    if length is not None and not published:
+        raise ScoreError("--length is what VGGish and Cnn14 hear; add --vggish or --cnn14, or leave it out")
+    if length is not None and not LEAST_LENGTH_S <= length <= LONGEST_LENGTH_S:  # NaN is not within either
+        raise ScoreError(f"--length {length:g} came; {LEAST_LENGTH_S:g} to {LONGEST_LENGTH_S:g} seconds are needed")
+    length_s = DEFAULT_LENGTH_S if length is None else length
     corpus = read_corpus(reference) if reference is not None else None
     with open_library(library, to_write=refresh or reference is not None) as opened:
         extractors = [load_extractor(kind, file, device_name(device)) for kind, file in published.items()]
@@ -79,8 +94,9 @@ def league(
                 raise LibraryError(f"{opened.path}: no league: {unscored}")
         if corpus is not None:
             embedder = library_embedder(opened, device)
-            score_against(opened, extractors, embedder, corpus, length, infinity)
+            score_against(opened, extractors, embedder, corpus, length_s, infinity)
         rows = league_rows(opened.scores())
+        stale = stale_scores(opened)
         odd = _worst(opened, worst) if worst else None
     if csv is not None:
         write_bytes(csv, league_csv(rows).encode())
@@ -89,7 +105,8 @@ def league(
 
         write_plots(rows, plots)
     text = league_text(rows) or "no scores yet; nightcrate league --refresh"
-    content: dict[str, Any] = {"scores": [asdict(row) for row in rows]}
+    text = "\n".join([text, *stale_lines(stale)])
+    content: dict[str, Any] = {"scores": [asdict(row) for row in rows], "stale": stale_json(stale)}
     if odd is not None:
         content["worst"], text = odd[0], f"{text}\n\n{odd[1]}"
     answer(content, as_json, text)

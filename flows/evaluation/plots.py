@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Literal
 
-from flows.evaluation.scoring import Line
+from flows.evaluation.scoring import Line, size_remarks
 
 Axis = Literal["steps", "guidance"]
 
@@ -47,7 +47,8 @@ def plot(lines: Sequence[Line], axis: Axis, title: str) -> bytes | None:
     panels[0].set_ylabel("lower is better")
     # Below the panels: in one of them it would hide a curve.
     picture.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=len(rows))
-    picture.suptitle(f"{title}; error bars: 95 %", fontsize=10)
+    told = "; FAD and FD of too different n do not compare" if size_remarks(lines) else ""
+    picture.suptitle(f"{title}; error bars: 95 %{told}", fontsize=10)
     out = io.BytesIO()
     picture.savefig(out, format="png", dpi=120, metadata={"Software": None})
     return out.getvalue()

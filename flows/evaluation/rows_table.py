@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from flows.evaluation.obedience import Obedience
 from flows.evaluation.own_family import OWN_FAMILY
-from flows.evaluation.scoring import STARTER_FIGURES, Line
+from flows.evaluation.scoring import STARTER_FIGURES, Line, size_remarks
 from flows.evaluation.settings import Evaluation
 from flows.evaluation.table import figure_json, figure_text, markdown_row, unscored
 from flows.making import versions
@@ -153,4 +153,5 @@ def _remarks(table: RowsTable) -> list[str]:
         "better. FAD knows no labels, so shuffled families do not move it; they move KL and the FAD of each sound's "
         "own family, which comes from few sounds a family and so compares only lines of equal n. Not the VGGish or "
         "PANNs figures of the literature.",
+        *size_remarks([one.line for one in table.lines]),
     ]

@@ -10,6 +10,7 @@ from catalog.embedders import Embedder, load_embedder
 from catalog.errors import ScoreError
 from catalog.library import Library
 from catalog.records import ScoreRecord
+from catalog.scores.comparing import NOTE, held_by_n
 from catalog.scores.extractors import Extractor, load_extractor
 from flows.evaluation.making import EVERY, MadeRow, Setting
 from flows.evaluation.settings import Evaluation
@@ -92,6 +93,15 @@ def score_rows(
         share = shares.get(row.model or "") if row.fingerprint is not None else None
         lines.append(Line(setting, row, figures, share))
     return lines
+
+
+def size_remarks(lines: Sequence[Line]) -> list[str]:
+    """What has to stand under figures of these rows whose intervals lie apart but whose numbers do not compare."""
+    figures: dict[str, dict[str, ScoreRecord]] = {}
+    for place, line in enumerate(lines):
+        for name, record in line.figures.items():
+            figures.setdefault(name, {})[str(place)] = record
+    return [NOTE] if any(held_by_n(records) for records in figures.values()) else []
 
 
 def default_gate_shares(library: Library) -> dict[str, float]:

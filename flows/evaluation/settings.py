@@ -48,7 +48,7 @@ class Evaluation(StrictModel):
     reference: Path | None = None
     vggish: Path | None = None
     cnn14: Path | None = None
-    length_s: float = Field(default=4.0, ge=1.0)
+    length_s: float = Field(default=4.0, ge=1.0, le=60.0, allow_inf_nan=False)
     real: Path | None = None
 
     @model_validator(mode="after")

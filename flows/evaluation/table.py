@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from catalog.records import ScoreRecord
 from flows.evaluation.making import Setting
 from flows.evaluation.published import ORIGINALS, PUBLISHED, REMARKS, Published
-from flows.evaluation.scoring import STARTER_FIGURES, Line
+from flows.evaluation.scoring import STARTER_FIGURES, Line, size_remarks
 from flows.evaluation.settings import Evaluation
 from flows.making import versions
 
@@ -118,6 +118,7 @@ def remarks(table: Table) -> list[str]:
         "Lower is better; in brackets 95 % intervals. Every sound that can be heard counts; `Default gate accepts` is "
         "the share of a row's sounds that nightcrate would keep, as generated and before tuning."
     )
+    told += size_remarks(table.lines)
     if table.prompts < FULL:
         told.append(
             f"{table.prompts} prompts a row are few: a Frechet distance of so few sounds is dominated by their number."

@@ -22,7 +22,7 @@ from catalog.scores.league import LeagueSettings, league
 from catalog.scores.reference import Cell, Reference, build_reference
 from generation.audio import Clip
 from generation.prompts.vocabulary import FAMILIES, SOURCES
-from tests.catalog.toy_library import accepted, make, toy_job
+from tests.catalog.toy_library import accepted, make, rejected, toy_job, toy_model
 
 RATE_HZ = 8_000
 LENGTH_S = 0.05
@@ -224,6 +224,55 @@ def test_too_few_sounds_are_unscored_with_a_reason(stocked: Library, reference: 
     assert few.reason == "2 sounds, at least 5 are needed"
     assert find(records, "good", "FAD").reason == "18 sounds, at least 50 are needed"
     assert find(records, "good", "KL").value is not None
+
+
+def test_too_few_real_notes_are_unscored_with_a_reason(stocked: Library) -> None:
+    """The distance is symmetric: six notes would give a figure, an interval and a rank as if they were many."""
+    rng = np.random.default_rng(0)
+    notes = {cell: [note(cell, rng) for _ in range(count)] for cell, count in zip(CELLS, (4, 2, 5), strict=True)}
+    few_notes = build_reference(LevelJudge(), notes, "few notes", LENGTH_S)
+    records = league(stocked, LevelJudge(), few_notes, FEW)
+    whole, bass, flute = (find(records, f"good{of}", "FAD") for of in ("", "/bass", "/flute"))
+    assert whole.value is not None and whole.settings["reference_n"] == 11
+    assert bass.value is not None and bass.settings["reference_n"] == 6
+    assert (flute.value, flute.reason, flute.n) == (None, "5 real notes, at least 6 are needed", 6)
+    assert find(records, "good/flute", "KL").value is not None
+    less_kl = league(stocked, LevelJudge(), few_notes, replace(FEW, min_sounds_kl=6))
+    assert find(less_kl, "good/flute", "KL").reason == "5 real notes, at least 6 are needed"
+    # As for the sounds, dimensions ask for more: 3 for each of the 4.
+    wide = league(stocked, LevelJudge(), few_notes, replace(FEW, min_sounds_a_dimension=3.0))
+    assert find(wide, "good", "FAD").reason == "11 real notes, at least 12 are needed"
+    assert find(wide, "good/bass", "FAD").reason == "6 real notes, at least 12 are needed"
+
+
+def test_a_model_whose_sounds_were_all_rejected_has_a_row(made: Path, reference: Reference, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(made, tmp_path / "copy")
+    with Library.open(tmp_path / "copy") as library:
+        make(library, [toy_job(seed, model="poor") for seed in range(3)], rejected)
+        library.add_models([toy_model("never asked")])
+        records = league(library, LevelJudge(), reference)
+    told = {(one.subject, one.name): (one.value, one.reason, one.n) for one in records if one.subject[:4] == "poor"}
+    assert told == {
+        ("poor", "FAD [levels]"): (None, "0 sounds, at least 50 are needed", 0),
+        ("poor", "KL [levels]"): (None, "0 sounds, at least 5 are needed", 0),
+    }
+    assert "never asked" not in {one.subject for one in records}
+
+
+def test_the_interval_of_kl_does_not_reach_below_the_least_that_kl_can_be(
+    stocked: Library, reference: Reference
+) -> None:
+    """Of six sounds that are heard rightly or wholly wrongly, the spread alone would reach below 0."""
+    rng = np.random.default_rng(2)
+    jobs = [toy_job(seed, family="bass", source="acoustic", model="uneven") for seed in range(6)]
+    clips = {job.key: note(CELLS[2] if job.seed == 0 else CELLS[0], rng) for job in jobs}
+    with Library.open(stocked.path.parent / "uneven", create=True) as library:
+        make(library, jobs, lambda key: replace(accepted(key), clip=clips[key], raw=None))
+        kl = find(league(library, LevelJudge(), reference, FEW), "uneven", "KL")
+    assert kl.value is not None and kl.settings["low"] == 0.0
+    assert kl.settings["high"] > 2 * kl.value
 
 
 def test_sounds_without_a_reference_cell_are_left_out(stocked: Library, reference: Reference) -> None:

@@ -41,7 +41,7 @@ def test_the_interval_counts_sounds_and_listeners() -> None:
 
     reach = t.ppf(0.975, 125**2 / (100**2 + 25**2)) * 125**0.5
     assert (mean, low, high) == pytest.approx((50.0, 50 - reach, 50 + reach))
-    assert crossed_interval(np.full((3, 2), 70.0)) == (70.0, 70.0, 70.0)
+    assert crossed_interval(np.full((3, 2), 70.0)) == (70.0, 69.5, 70.5), "answers are whole numbers"
 
 
 @pytest.mark.parametrize(("sounds", "listeners"), [(4, 5), (8, 3), (15, 10)])
@@ -83,6 +83,24 @@ def test_makers_are_ranked_only_as_far_as_their_intervals_lie_apart(library: Lib
     assert {one.rank for one in means if one.scale == "REL"} == {1}
 
 
+def test_one_unit_of_the_scale_tells_no_makers_apart(library: Library) -> None:
+    """However well all agree: an answer is a whole number, and the next one may stand for nearly the same."""
+    test = toy_test(library)
+
+    def cag_of(scores: dict[str, int]) -> dict[str, Mean]:
+        answers = [
+            Answer(who, sound.id, scores[sound.candidate.maker], 0, 1) for who in (1, 2) for sound in test.sounds
+        ]
+        return {one.maker: one for one in maker_means(test, answers) if one.scale == "CAG"}
+
+    near = cag_of({"alpha-net": 50, "beta-net": 51, REAL: 100})
+    assert {maker: one.rank for maker, one in near.items()} == {REAL: 1, "alpha-net": 2, "beta-net": 2}
+    assert (near["alpha-net"].low, near["alpha-net"].high) == (49.5, 50.5)
+    assert (near[REAL].low, near[REAL].high) == (99.5, 100.0)
+    far = cag_of({"alpha-net": 50, "beta-net": 52, REAL: 100})
+    assert (far["beta-net"].rank, far["alpha-net"].rank) == (2, 3)
+
+
 def test_too_few_answers_are_unscored_with_the_reason(library: Library) -> None:
     test = toy_test(library)
     one_listener = maker_means(test, answered(test, dict.fromkeys(("alpha-net", "beta-net", REAL), 50), listeners=1))
@@ -119,6 +137,22 @@ def test_models_are_correlated_with_each_figure_of_the_league() -> None:
     kl = found["CAG", "KL [j]"]
     assert (kl.rho, kl.n, kl.reason) == (None, 4, "4 models have both, at least 5 are needed")
     assert found["REL", "FAD [j]"].reason == "0 models have both, at least 5 are needed"
+
+
+def test_distances_of_too_different_numbers_of_sounds_are_not_correlated() -> None:
+    means = means_of({f"m{n}": 10.0 * n for n in range(6)})
+
+    def rho(figure: str, counts: list[int]) -> tuple[float | None, str | None]:
+        scores = [
+            ScoreRecord("model", f"m{n}", figure, 50.0 - n, None, "j@1", "notes", count, {"dimensions": 128})
+            for n, count in enumerate(counts)
+        ]
+        found = {one.scale: one for one in model_correlations(means, scores)}
+        return found["CAG"].rho, found["CAG"].reason
+
+    few = [50, 60, 60, 60, 60, 3000]
+    assert rho("FAD [j]", few) == (None, "of 50 to 3000 sounds a model, which do not compare")
+    assert rho("KL [j]", few)[0] == rho("FAD [j]", [200] * 5 + [3000])[0] == pytest.approx(-1.0)
 
 
 def test_sounds_are_correlated_with_their_clap_score(library: Library) -> None:

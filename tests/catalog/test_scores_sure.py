@@ -118,6 +118,14 @@ def test_too_little_for_an_interval_is_refused() -> None:
     )
 
 
+def test_a_mean_that_cannot_be_negative_has_no_interval_below_0() -> None:
+    uneven = Moments.of(np.array([[0.0], [0.0], [0.0], [4.0]]))
+    assert mean_interval(uneven).low < 0 == mean_interval(uneven, least=0.0).low
+    # KL of equal posteriors lies below 0 by its epsilon: the interval holds its figure all the same.
+    tiny = mean_interval(Moments.of(np.full((4, 1), -1e-6)), least=0.0)
+    assert tiny.low == tiny.high == -1e-6
+
+
 # -------------------- ranks
 
 
@@ -126,6 +134,12 @@ def test_a_chain_of_overlaps_is_one_rank() -> None:
     assert ranks(wanted) == {"a": 1, "b": 1, "c": 1, "d": 4, "e": 5}
     assert ranks({}) == {}
     assert ranks({"a": (0.0, 1.0), "b": (1.0, 2.0)}) == {"a": 1, "b": 1}, "touching is overlapping"
+
+
+def test_intervals_that_may_not_be_compared_share_a_rank() -> None:
+    wanted = {"a": (0.0, 1.0), "b": (2.0, 3.0), "c": (4.0, 5.0)}
+    assert ranks(wanted, lambda one, other: {one, other} != {"b", "c"}) == {"a": 1, "b": 2, "c": 2}
+    assert ranks(wanted, lambda one, other: {one, other} != {"a", "c"}) == {"a": 1, "b": 1, "c": 1}
 
 
 @settings(max_examples=100, deadline=None)

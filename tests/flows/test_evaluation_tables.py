@@ -15,11 +15,13 @@ import pytest
 from catalog.library import Library
 from catalog.records import ScoreRecord
 from flows.evaluation.making import EVERY, MadeRow, Setting, make_rows
+from flows.evaluation.plots import plot
 from flows.evaluation.prompts import RANGES, evaluation_prompts
 from flows.evaluation.published import PUBLISHED
 from flows.evaluation.scoring import Line
 from flows.evaluation.settings import RowChoice, read_evaluation
 from flows.evaluation.table import Table, latex, markdown
+from generation.errors import ConfigError
 from generation.prompts.prompt import read_prompt
 from generation.prompts.vocabulary import CELLS, QUALITIES
 from tests.flows.command_line import refused, run
@@ -162,6 +164,33 @@ def test_a_figure_of_fewer_sounds_than_the_row_says_so(models: dict[str, Path], 
     table = Table(evaluation, PROMPTS, "cpu", (Setting(1, 3.0),), (line,))
     assert "| TANGO-FT | 1 | 3 | 5 | 2 (1 to 3) | 2 (1 to 3; n = 4) |" in markdown(table)
     assert "2 (1 to 3; n = 4)" in latex(table)
+
+
+def test_a_table_says_where_numbers_of_sounds_keep_distances_from_being_compared(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    evaluation, _ = read_evaluation("table-6.2", table_6_2(tmp_path, models, "[1]"))
+
+    def told(n: int) -> bool:
+        """Whether the table has the note, with one row of 60 sounds and one of n, far apart."""
+        lines = []
+        for row, low, heard in ((ROWS[0], 1.0, 60), (ROWS[1], 50.0, n)):
+            about = {"low": low, "high": low + 2, "dimensions": 128, "reference_n": 300}
+            record = ScoreRecord("model", row, "FAD [starter]", low + 1, None, "j@1", "notes", heard, about)
+            made = MadeRow(row, row, None, heard, heard=heard, steps=1, guidance_scale=3.0, fingerprint="f")
+            lines.append(Line(Setting(1, 3.0), made, {record.name: record}, 1.0))
+        assert (plot(lines, "steps", "t") or b"").startswith(b"\x89PNG")
+        text = markdown(Table(evaluation, PROMPTS, "cpu", (Setting(1, 3.0),), tuple(lines)))
+        return "- FAD and FD of few sounds are too large" in text
+
+    assert told(300) and not told(70)
+
+
+@pytest.mark.parametrize("length", [".inf", ".nan", "100000", "0.5"])
+def test_what_judges_hear_is_of_a_length_that_fits_memory(models: dict[str, Path], tmp_path: Path, length: str) -> None:
+    with pytest.raises(ConfigError, match="length_s") as refusal:
+        read_evaluation("table-6.2", table_6_2(tmp_path, models, "[1]", length_s=length))
+    assert "\n" not in str(refusal.value)
 
 
 def test_latex_shows_every_character_of_a_name(models: dict[str, Path], tmp_path: Path) -> None:

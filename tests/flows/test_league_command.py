@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from catalog.library import Library
-from catalog.records import ScoreRecord
+from catalog.records import SampleFilter, ScoreRecord
+from catalog.rejudging import NewVerdict
+from flows.league_plots import write_plots
 from flows.league_table import league_csv, league_rows, league_text
+from tests.catalog.toy_library import make, rejected, toy_job
 from tests.flows.command_line import run
-from tests.flows.toy_night import write_toy_library
+from tests.flows.toy_night import REASON, write_toy_library
 
 
 def score(
@@ -64,6 +68,21 @@ def test_only_what_compares_is_ranked() -> None:
     assert "no interval, measure again" in league_text(league_rows([older]))
 
 
+def test_ranks_that_numbers_of_sounds_forbid_are_shared_and_the_note_says_why(tmp_path: Path) -> None:
+    many = replace(SCORES[0], n=3000)
+    rows = [row for row in league_rows([SCORES[1], many])]
+    assert [(row.model, row.rank, row.held_by_n) for row in rows] == [("chopan", 1, True), ("tango", 1, True)]
+    text = league_text(rows)
+    assert text.count("1=") == 2 and text.splitlines()[-1].startswith("FAD and FD of few sounds are too large")
+    assert "FAD and FD of few" not in league_text(league_rows(SCORES)), "all are of 60 sounds"
+    read = list(csv.DictReader(league_csv(rows).splitlines()))
+    assert [(row["rank"], row["held_by_n"]) for row in read] == [("1", "True")] * 2
+    pictures = {}
+    for name, some in (("few", rows), ("same", league_rows(SCORES[:2]))):
+        (pictures[name],) = write_plots(some, tmp_path / name)
+    assert pictures["few"].read_bytes() != pictures["same"].read_bytes()
+
+
 def test_csv_carries_what_a_figure_was_made_with() -> None:
     read = list(csv.DictReader(league_csv(league_rows(SCORES)).splitlines()))
     assert len(read) == len(SCORES)
@@ -104,7 +123,7 @@ def test_the_command_writes_table_json_csv_and_pictures(
     ]  # fmt: skip
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
     code, out, _ = run(capsys, "league", "--library", library)
-    assert out.rstrip("\n") == league_text(league_rows(SCORES))
+    assert out.startswith(league_text(league_rows(SCORES)) + "\n")
 
 
 def test_refresh_measures_and_lists_the_worst_and_forgets_groups_that_are_gone(
@@ -124,6 +143,70 @@ def test_refresh_measures_and_lists_the_worst_and_forgets_groups_that_are_gone(
     assert told["worst"]["sounds"][0]["times"] >= told["worst"]["sounds"][1]["times"]
     code, out, _ = run(capsys, "league", "--worst", 1, "--library", library)
     assert "Farthest from real notes" in out.splitlines()[-2]
+
+
+def test_a_league_of_other_sounds_than_are_accepted_now_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    place = tmp_path / "library"
+    write_toy_library(place)
+    shown = ("league", "--library", place)
+    assert "other sounds" not in run(capsys, *shown)[1], "no league yet"
+    assert json.loads(run(capsys, *shown, "--refresh", "--json")[1])["stale"] == []
+    assert "other sounds" not in run(capsys, *shown)[1]
+    # One of four is rejected, as by a gate; another model has made its first sound.
+    with Library.open(place) as opened:
+        opened.rejudge([NewVerdict(opened.samples()[0].id, (REASON,))])
+        make(opened, [toy_job(1, model="new")])
+    code, out, _ = run(capsys, *shown)
+    told = "scores are of other sounds than are accepted now: new (0 then, 1 now), toy (4 then, 3 now); "
+    assert out.splitlines()[-1] == told + "nightcrate league --refresh measures again"
+    stale = json.loads(run(capsys, *shown, "--json")[1])["stale"]
+    assert [(one["model"], one["measured"], one["accepted"]) for one in stale] == [("new", 0, 1), ("toy", 4, 3)]
+    assert {one["embedder"] for one in stale} == {judge_id()}
+    assert json.loads(run(capsys, *shown, "--refresh", "--json")[1])["stale"] == []
+    # As many sounds, but not the same ones; and all of a model gone.
+    with Library.open(place) as opened:
+        first, *_ = opened.samples(SampleFilter(models=("toy",)))
+        make(opened, [toy_job(2, model="toy")])
+        opened.rejudge(
+            [NewVerdict(one.id, (REASON,)) for one in (first, *opened.samples(SampleFilter(models=("new",))))]
+        )
+    assert "new (1 then, 0 now), toy (3 then, 3 others now)" in run(capsys, *shown)[1]
+    rows = json.loads(run(capsys, *shown, "--refresh", "--json")[1])["scores"]
+    assert [(row["kind"], row["reason"]) for row in rows if row["model"] == "new"] == [
+        ("all", "0 sounds, at least 50 are needed"), ("all", "0 sounds, at least 5 are needed"),
+    ]  # fmt: skip
+
+
+def test_a_library_of_rejects_alone_has_a_league_that_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with Library.open(tmp_path / "library", create=True) as opened:
+        make(opened, [toy_job(seed) for seed in range(3)], rejected)
+    code, out, err = run(capsys, "league", "--refresh", "--library", tmp_path / "library")
+    assert code == 0, err
+    assert out.count("toy  ") == 2 and "unscored: 0 sounds, at least 50 are needed" in out
+
+
+def test_figures_of_an_older_version_are_compared_by_their_number(
+    capsys: pytest.CaptureFixture[str], library: Path
+) -> None:
+    """They say neither which sounds were accepted nor how many, only how many were heard."""
+    with Library.open(library) as opened:
+        opened.add_scores([replace(SCORES[0], subject="toy", n=4), replace(SCORES[0], embedder="vggish@1")])
+    stale = json.loads(run(capsys, "league", "--library", library, "--json")[1])["stale"]
+    of = {(one["model"], one["embedder"]): (one["measured"], one["accepted"]) for one in stale}
+    assert ("toy", "starter@1") not in of and of["tango", "starter@1"] == of["tango", "vggish@1"] == (60, 0)
+    assert of["toy", "vggish@1"] == (0, 4)
+    *_, by_refresh, by_reference = run(capsys, "league", "--library", library)[1].splitlines()
+    assert by_refresh.endswith("nightcrate league --refresh measures again")
+    assert by_reference.startswith("scores against your own notes are of other sounds")
+    assert by_reference.endswith("nightcrate league --reference FOLDER measures again")
+    # Those of the judge that an earlier version shipped cannot be measured again, and are no reason to.
+    run(capsys, "league", "--library", library, "--refresh")
+    stale = json.loads(run(capsys, "league", "--library", library, "--json")[1])["stale"]
+    assert {one["embedder"] for one in stale} == {"vggish@1"}
 
 
 def judge_id() -> str:

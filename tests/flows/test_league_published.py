@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,19 @@ from tests.flows.toy_night import tone
 from tests.toy_corpus import write_toy_corpus
 
 SOUNDS = 52
+NOTES = 54
+"""Of basses and mallets together: 3 pitches of each at 9 velocities; fewer than 50 would leave distances unscored."""
 
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_toy_corpus(tmp_path_factory.mktemp("notes")) / "valid"
+    return write_toy_corpus(tmp_path_factory.mktemp("notes"), velocities=range(20, 128, 12)) / "valid"
+
+
+@pytest.fixture
+def own_notes(notes: Path, tmp_path: Path) -> Path:
+    """A copy of the notes, to be changed."""
+    return Path(shutil.copytree(notes, tmp_path / "notes" / "valid"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,7 @@ def test_figures_of_the_published_judges(
     assert {key[0] for key in rows} == {"FAD [VGGish]", "FD [Cnn14]", "KL [Cnn14]", "FD [clap-starter]"}
     fad, kl = rows["FAD [VGGish]", "all", ""], rows["KL [Cnn14]", "all", ""]
     assert (fad["n"], fad["length_s"], fad["embedder"]) == (SOUNDS, 1.0, "vggish@100869762458")
-    assert fad["reference"] == "toy corpus, valid" and fad["settings"]["reference_n"] == 6
+    assert fad["reference"] == "toy corpus, valid" and fad["settings"]["reference_n"] == NOTES
     assert "TANGO" in fad["settings"]["protocol"]
     with Library.open(library, read_only=True) as opened:
         masters = [cut(read_clip(opened.audio_path(sample)), 1.0) for sample in opened.samples()]
@@ -114,8 +123,17 @@ def test_a_folder_alone_gives_the_distance_of_the_librarys_vectors(
     assert [path.stat().st_mtime_ns for path in (library / "index").glob("reference-*")] == kept
 
 
-def test_a_changed_folder_is_heard_again(capsys: pytest.CaptureFixture[str], library: Path, tmp_path: Path) -> None:
+def test_a_few_notes_are_no_reference(capsys: pytest.CaptureFixture[str], library: Path, tmp_path: Path) -> None:
     corpus = write_toy_corpus(tmp_path / "notes") / "valid"
+    code, out, err = run(capsys, "league", "--library", library, "--reference", corpus, "--json")
+    assert code == 0, err
+    rows = {(row["kind"], row["label"]): row for row in json.loads(out)["scores"]}
+    assert {row["value"] for row in rows.values()} == {None}
+    assert rows["all", ""]["reason"] == "6 real notes, at least 50 are needed"
+
+
+def test_a_changed_folder_is_heard_again(capsys: pytest.CaptureFixture[str], library: Path, own_notes: Path) -> None:
+    corpus = own_notes
     before = figures(run(capsys, "league", "--library", library, "--reference", corpus, "--json")[1])
     examples = json.loads((corpus / "examples.json").read_text())
     (corpus / "examples.json").write_text(json.dumps({k: v for k, v in examples.items() if v["pitch"] < 80}))
@@ -126,16 +144,16 @@ def test_a_changed_folder_is_heard_again(capsys: pytest.CaptureFixture[str], lib
 
 
 def test_a_cell_whose_notes_are_silent_does_not_cost_the_others(
-    capsys: pytest.CaptureFixture[str], library: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], library: Path, own_notes: Path
 ) -> None:
-    corpus = write_toy_corpus(tmp_path / "notes") / "valid"
+    corpus = own_notes
     for path in sorted((corpus / "audio").glob("flute*"))[1:]:
         soundfile.write(path, np.zeros(16_000, np.float32), 16_000)
     code, out, _ = run(capsys, "league", "--library", library, "--reference", corpus, "--json")
     assert code == 0 and figures(out)
 
 
-NOTES = object()
+FOLDER = object()
 """Stands for the folder of notes, which is made later."""
 
 
@@ -144,20 +162,26 @@ NOTES = object()
     [
         (("--vggish", "x.pth"), "--vggish measures against real notes; add --reference FOLDER"),
         (
-            ("--cnn14", "x.pth", "--reference", NOTES),
+            ("--cnn14", "x.pth", "--reference", FOLDER),
             "x.pth: there is no such file; needed is Cnn14_16k_mAP=0.438.pth",
         ),
         (("--reference", "none"), "none: is no folder"),
+        (("--reference", FOLDER, "--length", "2"), "add --vggish or --cnn14, or leave it out"),
+        (("--length", "2"), "add --vggish or --cnn14, or leave it out"),
+        *(
+            (("--vggish", "x.pth", "--reference", FOLDER, "--length", length), "1 to 60 seconds are needed")
+            for length in ("inf", "nan", "100000", "60.5", "0.5")
+        ),
     ],
 )
 def test_what_is_missing_is_named(
     capsys: pytest.CaptureFixture[str], library: Path, notes: Path, arguments: tuple[object, ...], told: str
 ) -> None:
-    asked = [notes if one is NOTES else one for one in arguments]
+    asked = [notes if one is FOLDER else one for one in arguments]
     assert told in refused(capsys, "league", "--library", library, *asked)
 
 
 def test_an_empty_library_has_nothing_to_score(capsys: pytest.CaptureFixture[str], notes: Path, tmp_path: Path) -> None:
     Library.open(tmp_path / "empty", create=True).close()
     code, _, err = run(capsys, "league", "--library", tmp_path / "empty", "--reference", notes)
-    assert code == 1 and "holds no accepted sound" in err.splitlines()[-1]
+    assert code == 1 and "holds no sound" in err.splitlines()[-1]

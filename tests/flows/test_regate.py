@@ -153,6 +153,23 @@ def test_sounds_that_stay_get_the_place_that_is_theirs_among_those_that_stay(cap
         assert sorted(sample.score for sample in library.samples()) == pytest.approx([50, 100])
 
 
+def test_a_league_that_is_of_other_sounds_now_is_named(capsys, stocked, tmp_path):
+    make_usable(stocked, load_embedder("starter"), [])
+    stocked.close()
+    gate = tmp_path / "strict.yaml"
+    gate.write_text(dump_yaml(judging(max_onset_s=0.1).model_dump(mode="json")))
+    apply = ("gate", "apply", "--library", stocked.path)
+    assert json.loads(run(capsys, *apply, "--json")[1])["stale_scores"] == [], "there is no league yet"
+    assert run(capsys, "league", "--refresh", "--library", stocked.path)[0] == 0
+    told = "scores are of other sounds than are accepted now: toy (3 then, 2 now); nightcrate league --refresh"
+    code, out, err = run(capsys, *apply, "--gate", gate)
+    assert code == 0, err
+    assert told in out.splitlines()[-1]
+    (stale,) = json.loads(run(capsys, *apply, "--gate", gate, "--json")[1])["stale_scores"]
+    assert (stale["model"], stale["measured"], stale["accepted"]) == ("toy", 3, 2)
+    assert "other sounds" not in run(capsys, *apply)[1], "all are accepted again"
+
+
 def test_fit_without_reviews_says_what_it_needs_in_one_line(capsys, stocked):
     stocked.close()
     code, out, err = run(capsys, "gate", "fit", "--library", stocked.path)
