@@ -2,7 +2,8 @@
 
 `dark bass -reverb "moog"`: plain words are wanted, a leading minus excludes, quotes demand the words as they
 stand. The thesaurus gives the plain words their meaning in the library's terms, in English and Spanish, with
-misspellings; what it does not know is left to full text and to the ear of the embedder.
+misspellings, and leanings.py says what the words lean to that it leaves open; what neither knows is left to
+full text and to the ear of the embedder.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from catalog.leanings import LEANING, leanings
 from catalog.records import SampleFilter, SampleRecord
 from generation.prompts.vocabulary import EXCLUSIVE_PAIRS, Understood, note_name, understand
 
@@ -22,6 +24,8 @@ _ALIKE = {"“": '"', "”": '"', "„": '"', "−": "-", "–": "-"}  # what te
 # which note it plays decide whether a sound can be used at all, the others how well.
 FAMILY_WEIGHT, NOTE_WEIGHT, INSTRUMENT_WEIGHT, SOURCE_WEIGHT, QUALITY_WEIGHT = 3.0, 3.0, 1.5, 1.0, 1.0
 SAME_PITCH_CLASS = 0.5  # credit of the right note in another octave
+# Credit by semitones away: a sampler retunes these unheard, but until then they are out of tune.
+NEAR_NOTE = {1: 0.4, 2: 0.25}
 _OPPOSITE = {a: b for pair in EXCLUSIVE_PAIRS for a, b in (pair, pair[::-1])}
 
 
@@ -29,8 +33,9 @@ _OPPOSITE = {a: b for pair in EXCLUSIVE_PAIRS for a, b in (pair, pair[::-1])}
 class Query:
     """A parsed search.
 
-    text: the wanted words, quoted ones too, as the embedder gets them. required: quoted phrases.
-    excluded: words or phrases after a minus. understood: the meaning of `text`.
+    text: the wanted words, quoted ones too and denied ones ("no bass") not, as the embedder gets them; all
+    words when they do nothing but deny. required: quoted phrases. excluded: words or phrases after a minus.
+    understood: what all of it but the excluded words means.
     """
 
     text: str
@@ -45,6 +50,15 @@ class Query:
         tags = (*self.understood.families, *self.understood.qualities, *self.understood.instruments)
         source = (self.understood.source,) if self.understood.source else ()
         return tuple(dict.fromkeys((*said, *tags, *source)))
+
+    @property
+    def settles(self) -> bool:
+        """Whether a word names or leans to anything that sounds have, or nothing but denies."""
+        asked = self.understood
+        named = (*asked.families, *asked.qualities, *asked.instruments)
+        denied = (*asked.families_excluded, *asked.instruments_excluded, *asked.sources_excluded)
+        only_denies = not self.words and bool((*denied, *asked.qualities_excluded, *asked.words_excluded))
+        return bool(named or asked.source or asked.note is not None or leanings(asked) or only_denies)
 
 
 def parse_query(text: str) -> Query:
@@ -64,16 +78,17 @@ def parse_query(text: str) -> Query:
         wanted.append(words)
         if token["phrase"] is not None:
             required.append(words)
-    joined = " ".join(wanted)
-    return Query(joined, tuple(required), tuple(excluded), understand(joined))
+    understood = understand(" ".join(wanted))
+    return Query(understood.wanted, tuple(required), tuple(excluded), understood)
 
 
 def agreement(query: Query, sample: SampleRecord) -> tuple[float, tuple[str, ...]]:
     """Return what a sound's tags, prompt and measured note are worth to a query, and which of them agree.
 
     The sum of the weights of all that the query names and the sound is, in standard deviations: half of it
-    for the right note in another octave, minus it for the opposite of a quality (bright for dark). 0 when
-    nothing agrees, or the query names nothing that the thesaurus knows.
+    for the right note in another octave, less for a note beside it, minus it for the opposite of a quality
+    (bright for dark), and the part LEANING of it, each once, for what its words only lean to or away from.
+    0 when nothing agrees, or the query names nothing that the thesaurus knows.
     """
     asked = query.understood
     worth = 0.0
@@ -91,26 +106,60 @@ def agreement(query: Query, sample: SampleRecord) -> tuple[float, tuple[str, ...
         named = instrument in _instruments(sample.prompt)
         count(INSTRUMENT_WEIGHT, float(named), f"asked for as {instrument}")
     if asked.note is not None:
-        count(NOTE_WEIGHT, _note_credit(asked.note, sample.midi_note), f"measured note {sample.note}")
+        apart = None if sample.midi_note is None else abs(sample.midi_note - asked.note)
+        beside = (
+            f", {apart} semitone{'s' if apart == 2 else ''} from {note_name(asked.note)}" if apart in NEAR_NOTE else ""
+        )
+        count(NOTE_WEIGHT, _note_credit(apart), f"measured note {sample.note}{beside}")
     if asked.source:
         count(SOURCE_WEIGHT, float(sample.source == asked.source), f"source {sample.source}")
     for quality in asked.qualities:
         credit = float(quality in sample.qualities) - float(_OPPOSITE.get(quality) in sample.qualities)
         count(QUALITY_WEIGHT, credit, f"quality {quality}")
-    return worth, tuple(why)
+    leaned, reasons = _leaned(asked, sample)
+    return worth + leaned, (*why, *reasons)
+
+
+def _leaned(asked: Understood, sample: SampleRecord) -> tuple[float, tuple[str, ...]]:
+    """What the leanings of a query's words are worth for a sound, and which of them it answers."""
+    open_ones = leanings(asked)
+    family = any(sample.family in one.families for one in open_ones)
+    towards = {q for one in open_ones for q in one.towards}
+    away = {q for one in open_ones for q in one.away}
+    opposed = {q for one in open_ones if one.opposite for q in one.away}
+    had = set(sample.qualities)
+    qualities = len(had & towards) - len(had & away) + len(opposed - had)
+    why = []
+    for one in open_ones:
+        answered = [word for word in (sample.family, *sample.qualities) if word in (*one.families, *one.towards)]
+        if answered:
+            why.append(f"{one.said} leans to {', '.join(answered)}")
+        elif one.opposite and had.isdisjoint(one.away):
+            why.append(f"{one.said} leans away from {', '.join(one.away)}")
+    return LEANING * (FAMILY_WEIGHT * family + QUALITY_WEIGHT * qualities), tuple(why)
+
+
+def contradicts(query: Query) -> Callable[[SampleRecord], bool]:
+    """Return the test whether a sound is not what the query names: another family or source, or the opposite of a
+    quality ("bright" for dark). A query that names none of them contradicts nothing."""
+    asked = query.understood
+    opposite = {_OPPOSITE.get(quality) for quality in asked.qualities} - set(asked.qualities)
+    return lambda s: (
+        (bool(asked.families) and s.family not in asked.families)
+        or (asked.source is not None and s.source not in (None, asked.source))
+        or not opposite.isdisjoint(s.qualities)
+    )
 
 
 def excluder(query: Query, full_text: Callable[[str], set[int]]) -> Callable[[SampleRecord], bool]:
-    """Return the test whether a sound is excluded by the query's minus words and by "no" and "without".
+    """Return the test whether a sound is excluded by the query's minus words and by what it denies ("no bass").
 
     A word that names an instrument excludes sounds asked for as that instrument; one that names a family,
-    source or quality those that have it, and those whose prompt says the word. A word that the thesaurus
-    does not know excludes whatever `full_text` (phrase -> sample ids) finds it in.
+    source or quality those that have it, and, after a minus, those whose prompt says the word. A word that the
+    thesaurus does not know excludes whatever `full_text` (phrase -> sample ids) finds it in.
     """
-    tests: list[Callable[[SampleRecord], bool]] = [
-        _has_quality(quality) for quality in query.understood.qualities_excluded
-    ]
-    tests += [_excludes(word, full_text) for word in query.excluded]
+    tests = [_excludes(word, full_text) for word in query.excluded]
+    tests.append(_denies(query.understood, [full_text(word) for word in query.understood.words_excluded]))
     return lambda sample: any(test(sample) for test in tests)
 
 
@@ -134,16 +183,24 @@ def _excludes(word: str, full_text: Callable[[str], set[int]]) -> Callable[[Samp
     return lambda s: s.id in found
 
 
-def _has_quality(quality: str) -> Callable[[SampleRecord], bool]:
-    return lambda sample: quality in sample.qualities
+def _denies(asked: Understood, found: list[set[int]]) -> Callable[[SampleRecord], bool]:
+    """Return the test of what a query denies; found are the sounds with each denied word that settles nothing."""
+    instruments, qualities = set(asked.instruments_excluded), set(asked.qualities_excluded)
+    return lambda s: (
+        s.family in asked.families_excluded
+        or (s.source is not None and s.source in asked.sources_excluded)
+        or not qualities.isdisjoint(s.qualities)
+        or (bool(instruments) and not instruments.isdisjoint(_instruments(s.prompt)))
+        or any(s.id in ids for ids in found)
+    )
 
 
-def _note_credit(asked: int, measured: int | None) -> float:
-    if measured is None:
+def _note_credit(semitones: int | None) -> float:
+    if semitones is None:
         return 0.0
-    if measured == asked:
+    if semitones == 0:
         return 1.0
-    return SAME_PITCH_CLASS if measured % 12 == asked % 12 else 0.0
+    return SAME_PITCH_CLASS if semitones % 12 == 0 else NEAR_NOTE.get(semitones, 0.0)
 
 
 @cache

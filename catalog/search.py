@@ -1,12 +1,13 @@
 """Find sounds by words or by example: the ear of the embedder, the words of the library and measured facts.
 
-A search ranks by the sum of three opinions:
+A search ranks by the sum of four opinions:
 
 - the ear: how many standard deviations the CLAP similarity of a sound lies above the mean of all accepted
   sounds for this query (raw cosines share no scale between queries);
 - the tags: what family, instrument, source, qualities and measured note are worth where they are what the
   words mean (catalog/query.py). Prompts are known, so a sound of the wrong family has to lie three standard
   deviations nearer before it is shown first;
+- the leanings of words that settle nothing ("pad", "soft"; catalog/leanings.py), which are worth less;
 - the words: up to WORD_WEIGHT for the best full-text match, which finds what no thesaurus holds.
 
 Without full text the ear alone ranks. Filters and minus words decide beforehand which sounds take part.
@@ -23,7 +24,8 @@ import numpy as np
 from catalog.embedders import Embedder
 from catalog.errors import SearchError
 from catalog.index import VectorIndex
-from catalog.query import Query, agreement, excluder, filter_text, parse_query
+from catalog.leanings import leanings
+from catalog.query import NEAR_NOTE, Query, agreement, contradicts, excluder, filter_text, parse_query
 from catalog.records import KEEP, SampleFilter, SampleRecord
 from catalog.scores.percentile import percentiles
 from generation.audio import Clip
@@ -95,6 +97,37 @@ def search(
         ranked.append((-total, sample.id, heard.hit(sample, why)))
     ranked.sort(key=lambda entry: entry[:2])
     return [hit for _, _, hit in ranked[:k]]
+
+
+def nothing_known(library: Library, query: str) -> str | None:
+    """Say that no word of a query means anything here, so that the ear alone answers it; None when one does.
+
+    A word that leans to something, or that a prompt or tag of the library says, means something.
+    """
+    parsed = parse_query(query)
+    if not parsed.text or parsed.settles or library.fulltext(parsed.words, limit=1):
+        return None
+    return f"no word of {parsed.text!r} is known as an instrument, source, quality or note, and no prompt says it"
+
+
+def fitting(
+    library: Library, embedder: Embedder, query: str, filters: SampleFilter | None = None, k: int | None = None
+) -> list[Hit]:
+    """Return up to k (None: all) sounds for a query, best first, without those that contradict it.
+
+    Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the families
+    and the source that the query names, and without the opposite of a quality. Raises SearchError as `search`
+    does, and for a query of which no word means anything here.
+    """
+    unknown = nothing_known(library, query)
+    if unknown:
+        raise SearchError(
+            f"{unknown}, so nothing here is known to fit; say it in other words, or leave the words out and choose "
+            "by --family, --source or --quality"
+        )
+    contradicting = contradicts(parse_query(query))
+    hits = search(library, embedder, query, filters, max(library.count(), 1))
+    return [hit for hit in hits if not contradicting(hit.sample)][:k]
 
 
 def similar(
@@ -183,7 +216,10 @@ def _listen(library: Library, embedder: Embedder, vector: np.ndarray, k: int, wi
     if not accepted:
         raise SearchError(f"{library.path}: holds no accepted sound to search; `nightcrate night` makes some")
     if library.embedding_state(embedder.id).count == 0:
-        raise SearchError(f"{library.path}: no sound has a vector of {embedder.id}; embed the library first")
+        raise SearchError(
+            f"{library.path}: no sound has a vector of {embedder.id}; a night gives its sounds theirs at "
+            "its end, and `nightcrate rebuild` does it now"
+        )
     ids, cosines = VectorIndex.open(library, embedder.id).search(vector, among=accepted)
     order = np.lexsort((ids, -cosines))  # equal cosines by id, so that two searches agree
     ids, cosines = ids[order], cosines[order].astype(np.float64)
@@ -208,11 +244,15 @@ def _with_words(query: Query, where: SampleFilter) -> Query:
 def _proposed(
     library: Library, query: Query, where: SampleFilter, worded: dict[int, float], allowed: set[int]
 ) -> list[int]:
-    """Sounds that the words or the measured note propose in a library too large to rank as a whole."""
+    """Sounds that words, leanings or the measured note propose in a library too large to rank as a whole."""
     proposed = [id for id in worded if id in allowed][:POOL]
-    if query.understood.note is not None and not where.midi_notes:
-        in_tune = library.sample_ids(replace(where, midi_notes=(query.understood.note,)))
-        proposed += [id for id in in_tune if id in allowed][:POOL]
+    leaned = [word for one in leanings(query.understood) for word in (*one.families, *one.towards)]
+    proposed += [id for id, _ in library.fulltext(leaned) if id in allowed][:POOL]
+    note = query.understood.note
+    if note is not None and not where.midi_notes:
+        for notes in ((note,), tuple(note + step * sign for step in NEAR_NOTE for sign in (1, -1))):
+            in_tune = library.sample_ids(replace(where, midi_notes=notes))
+            proposed += [id for id in in_tune if id in allowed][:POOL]
     return proposed
 
 

@@ -81,7 +81,7 @@ def get(connection: Connection, embedder_id: str, ids: Sequence[int] | None = No
             found.update({row.sample_id: row.vector for row in rows})
         lacking = [id for id in wanted if id not in found]
         if lacking:
-            raise LibraryError(f"sound {lacking[0]} has no vector of {embedder_id}; embed the library first")
+            raise LibraryError(f"sound {lacking[0]} has no vector of {embedder_id}; `nightcrate rebuild` makes it")
     joined = b"".join(found[id] for id in wanted)
     vectors = np.frombuffer(joined, dtype=STORED).reshape(len(wanted), dim)
     return np.array(wanted, dtype=np.int64), vectors.astype(np.float32)

@@ -20,6 +20,7 @@ from flows.commands.options import (
     QualityOption,
     SourceOption,
     answer,
+    check_models,
     library_embedder,
     open_library,
     sound_filter,
@@ -94,6 +95,7 @@ def pack(
         content = {
             "path": str(made.path.resolve()),
             "sha256": made.sha256,
+            "asked": k,
             "left_out": made.left_out,
             "copies_left_out": made.copies_left_out,
             "uncompared_left_out": made.uncompared_left_out,
@@ -102,18 +104,19 @@ def pack(
         copies = f", {made.copies_left_out} copies of training notes left out" if made.copies_left_out else ""
         if made.uncompared_left_out:
             copies += f", {made.uncompared_left_out} not compared with training notes yet left out"
-        answer(content, as_json, f"{made.path}: {len(made.items)} sounds{copies}, sha256 {made.sha256}")
+        short = f" ({k} were asked for, {len(samples)} fit)" if k and len(samples) < k else ""
+        answer(content, as_json, f"{made.path}: {len(made.items)} sounds{short}{copies}, sha256 {made.sha256}")
 
 
 def _chosen(
     library: Library, query: str | None, where: SampleFilter, k: int | None, device: str | None
 ) -> list[SampleRecord]:
-    """The sounds of a pack: the best of a query, or all that pass the filters, best score first when cut."""
+    """The sounds of a pack: the best that fit a query, or all that pass the filters, best score first when cut."""
+    check_models(library, where)
     if query is not None:
-        from catalog.search import search
+        from catalog.search import fitting
 
-        hits = search(library, library_embedder(library, device), query, where, k or max(library.count(), 1))
-        return [hit.sample for hit in hits]
+        return [hit.sample for hit in fitting(library, library_embedder(library, device), query, where, k)]
     samples = library.samples(where)
     if k is None:
         return samples

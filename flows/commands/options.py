@@ -136,6 +136,11 @@ def open_library(folder: Path | None, to_write: bool = False) -> Library:
     return Library.open(root, read_only=locked and not to_write)
 
 
+def check_models(library: Library, where: SampleFilter) -> None:
+    """Raise ConfigError for a model of the filter that made nothing in this library, with those that did."""
+    _known("model", list(where.models), tuple(sorted({model.name for model in library.models().values()})))
+
+
 def library_embedder(library: Library, device: str | None) -> Embedder:
     """The embedder that this library was heard with: that of its newest night, else the starter's."""
     from catalog.embedders import load_embedder

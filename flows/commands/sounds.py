@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from flows.commands.options import (
     QualityOption,
     SourceOption,
     answer,
+    check_models,
     library_embedder,
     open_library,
     sound_filter,
@@ -52,9 +54,14 @@ def search(
     """Find sounds by words, English or Spanish; -word excludes, "word" demands."""
     where = sound_filter(family, source, quality, model, note, min_score, max_duration, copies)
     with open_library(library) as opened:
+        from catalog.search import nothing_known
         from catalog.search import search as find
 
+        check_models(opened, where)
         hits = find(opened, library_embedder(opened, device), query, where, k, fulltext=not no_fulltext)
+        unknown = None if no_fulltext else nothing_known(opened, query)
+        if unknown and hits:
+            print(f"nightcrate: {unknown}; these are the nearest by ear alone", file=sys.stderr, flush=True)
         _show_hits(opened, hits, as_json)
 
 
@@ -79,6 +86,7 @@ def similar(
         from catalog.search import similar as find
         from generation.audio import read_clip
 
+        check_models(opened, where)
         # A file has an ending or a folder in its name; a number or a key has neither.
         is_file = Path(example).suffix or "/" in example
         wanted = read_clip(example) if is_file else opened.sample(example).id

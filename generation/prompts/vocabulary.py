@@ -7,12 +7,15 @@ Python, no third-party import: the catalogue, the prompts and the training capti
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from generation.errors import ConfigError
-from generation.prompts import thesaurus
+from generation.prompts import negation, thesaurus
+from generation.prompts.notes import midi_number, plain_notes
+from generation.prompts.notes import note_name as note_name
+from generation.prompts.notes import parse_note as parse_note
+from generation.prompts.notes import renamed_notes as renamed_notes
 
 SOURCES = ("acoustic", "electronic", "synthetic")
 FAMILIES = (
@@ -52,38 +55,23 @@ THIN_CELLS: tuple[tuple[str, str], ...] = tuple(cell for cell in CELLS if _COUNT
 LOWEST_NOTE, HIGHEST_NOTE = 21, 108
 """MIDI range of NSynth, A0 to C8: notes a model may be asked for."""
 
-_LETTERS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_NOTE = re.compile(r"([a-g])(#|b)?(-1|[0-9])")
-# The same inside a text as somebody wrote it.
-_WRITTEN_NOTE = re.compile(r"(?<![a-z0-9#'])[a-g][#b]?(?:-1|[0-9])(?![a-z0-9#'])", re.IGNORECASE)
-_PLAIN_SIGNS = str.maketrans("♯♭", "#b")
-# Notes as people also write them: "A sharp 2", "A# 2", "midi 46", and in Spanish "la#2", "la sostenido 2".
-_SOLFEGE = {"do": "C", "re": "D", "mi": "E", "fa": "F", "sol": "G", "la": "A", "si": "B"}
-_SPELLED_SIGNS = {"sharp": "#", "sostenido": "#", "flat": "b", "bemol": "b"}
-_SPELLED_NOTE = re.compile(
-    rf"""(?<![a-z0-9#'])(?:
-    midi[ ]?(?:note|nota)?[ :#]?(?P<number>[0-9]{{1,3}})
-    | (?P<letter>[a-g]|{"|".join(_SOLFEGE)})[ -]?(?P<word>{"|".join(_SPELLED_SIGNS)})[ -]?(?P<octave>-1|[0-9])
-    | (?P<syllable>{"|".join(_SOLFEGE)})(?P<sign>[#b]?)(?P<height>-1|[0-9])
-    | (?P<sharp>[a-g])[#][ ](?P<apart>[0-9])
-    )(?![a-z0-9#'])""",
-    re.IGNORECASE | re.VERBOSE,
-)
 _TOKEN = re.compile(
     r"[a-g](?:#|b)?-1(?![a-z0-9])"  # a note below C0: its minus is no hyphen
     r"|[a-z]+-(?:like|ish|esque|style|type)(?![a-z])"  # "flute-like" names no flute
-    r"|[a-z0-9#']+|[,;/|&+\n]|[().:!?]"
+    r"|[a-z0-9#]+(?:'[a-z0-9#]+)*|[,;/|&+\n]|[().:!?]"
 )
 _ALTERNATIVES = frozenset("and or y e o u , ; / | & +".split()) | {"\n"}
 _PREPOSITIONS = frozenset("with like in on of from for over through playing de del con como para en sobre".split())
-_NEGATIONS = frozenset("no not without sin non never nor ni".split())
 _FILLERS = frozenset(
     """
     a an the some any very too much so really quite slightly bit little plenty sound sounds sounding
     note notes tone tones sample samples one shot shots oneshot instrument at by that is its s my i want
     please to me give un una unos unas el la los las lo al muy mas mucho mucha poco poca algo demasiado
     sonido sonidos nota notas tono tonos muestra instrumento que es quiero su
+    but just only anything everything something all be been are were there do does did have has having need
+    needs use using include including i'm im i'd i'll would could human kind type sort find search looking
+    pero sino todo toda todos todas cualquier cualquiera cosa cosas algun alguna ser sea suene suena hay haya
+    tiene tenga necesito usar busco dame solamente tipo humana humano humanas
     """.split()
 )
 
@@ -94,9 +82,13 @@ class Understood:
 
     family is None when no family is named or several are on a par ("bass or guitar"); families has all
     of them. source is None when neither a word nor the instrument settles it. qualities are in index
-    order; those denied ("no reverb") are in qualities_excluded. note is a MIDI number, None without one
-    or with several. instruments are English names ("rhodes"). words_used holds the phrases understood,
-    search-only ones too; words_unknown the rest.
+    order. note is a MIDI number, None without one or with several. instruments are English names
+    ("rhodes"). words_used holds the phrases understood, search-only ones too; words_unknown the rest.
+
+    The fields that end in _excluded hold what is denied ("no reverb") in the same terms, words_excluded
+    the denied phrases that settle nothing in them ("no kick drum"); what is named as well as denied is not
+    excluded, unless it is a quality, which is then not claimed. wanted is the text without its denials,
+    the whole text when it says nothing else.
     """
 
     source: str | None
@@ -107,38 +99,12 @@ class Understood:
     words_unknown: tuple[str, ...]
     families: tuple[str, ...] = ()
     instruments: tuple[str, ...] = ()
+    families_excluded: tuple[str, ...] = ()
+    instruments_excluded: tuple[str, ...] = ()
+    sources_excluded: tuple[str, ...] = ()
     qualities_excluded: tuple[str, ...] = ()
-
-
-def note_name(midi: int) -> str:
-    """Name of a MIDI note, 0 to 127: 33 is "A1", 34 "A#1", 60 "C4". Raises ConfigError beyond."""
-    if not 0 <= midi <= 127:
-        raise ConfigError(f"MIDI note {midi} does not exist; a whole number from 0 to 127 is needed")
-    return f"{_NAMES[midi % 12]}{midi // 12 - 1}"
-
-
-def parse_note(text: str) -> int:
-    """MIDI number of a note name such as "A1", "c#4", "Bb2", "B flat 2", "sib2" or "C-1" (C4 is 60).
-
-    Raises ConfigError for any other text.
-    """
-    match = _NOTE.fullmatch(thesaurus.plain(plain_notes(text.strip())))
-    midi = _midi(match) if match else -1
-    if not 0 <= midi <= 127:
-        raise ConfigError(
-            f"{text!r} is no note name; write a letter A to G, # or b if needed, and an octave: A1, C#4, Bb2"
-        )
-    return midi
-
-
-def plain_notes(text: str) -> str:
-    """A text with its notes as captions write them: "A#2" for A♯2, A sharp 2, la#2 and midi 46."""
-    return _SPELLED_NOTE.sub(_as_captions, text.translate(_PLAIN_SIGNS))
-
-
-def renamed_notes(text: str, name: str) -> str:
-    """A text with `name` in the place of every note that it names; its other words stay as they are."""
-    return _WRITTEN_NOTE.sub(name, plain_notes(text))
+    words_excluded: tuple[str, ...] = ()
+    wanted: str = ""
 
 
 def exclusive_pair(qualities: Sequence[str]) -> tuple[str, str] | None:
@@ -180,14 +146,31 @@ def understand(text: str) -> Understood:
 
     Longer phrases win over shorter ones ("bass clarinet" is a reed). The family is the head noun: the
     last one named in English ("bell piano"), the first in Spanish, and what stands before a preposition
-    ("organ with choir").
+    ("organ with choir"). What a negation denies ("no bass", "anything but bass") is not named.
     """
-    return _Reading(_TOKEN.findall(thesaurus.plain(plain_notes(text)))).result()
+    shown = plain_notes(text)
+    tokens = list(_TOKEN.finditer(thesaurus.plain(shown).replace("’", "'")))
+    reading = _Reading([token[0] for token in tokens])
+    told = reading.result()
+    if not reading.denials or not (told.words_used or told.words_unknown):
+        return replace(told, wanted=text)
+    spans = [(tokens[first].start(), tokens[last].end()) for first, last in reading.denials]
+    return replace(told, wanted=_without_spans(shown, spans))
+
+
+def _without_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """A text without these parts, which count in its plain letters: an accent of its own has none."""
+    places = [at for at, character in enumerate(text) for _ in thesaurus.plain(character)]
+    kept, at = "", 0
+    for start, end in spans:
+        kept += text[at : places[start]]
+        at = places[end - 1] + 1
+    return " ".join((kept + text[at:]).split()).replace(" ,", ",").strip(" ,;")
 
 
 @dataclass
 class _Reading:
-    """One pass over the tokens of a text, and what it has met so far."""
+    """One pass over the tokens of a text, and what it has met so far; denials: first and last token of each."""
 
     tokens: list[str]
     segments: list[list[tuple[thesaurus.Meaning, bool]]] = field(default_factory=lambda: [[]])
@@ -196,6 +179,8 @@ class _Reading:
     notes: set[int] = field(default_factory=set)
     used: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    denials: list[tuple[int, int]] = field(default_factory=list)
 
     def result(self) -> Understood:
         """Read all tokens and sum up."""
@@ -203,6 +188,7 @@ class _Reading:
         family, families = self._family()
         denied = {meaning.quality for meaning in self.denied if meaning.quality}
         qualities = {meaning.quality for meaning in self.named if meaning.quality} - denied
+        instruments = tuple(dict.fromkeys(m.instrument for m in self.named if m.instrument))
         return Understood(
             source=self._source(family),
             family=family,
@@ -211,39 +197,80 @@ class _Reading:
             words_used=tuple(self.used),
             words_unknown=tuple(self.unknown),
             families=families,
-            instruments=tuple(dict.fromkeys(m.instrument for m in self.named if m.instrument)),
+            instruments=instruments,
+            # "No rhodes" excludes no other keyboard, "no moog bass" no other synthesiser.
+            families_excluded=_only_denied(
+                (m.family for m in self.denied if not m.instrument), (m.family for m in self.named)
+            ),
+            instruments_excluded=_only_denied((m.instrument for m in self.denied), instruments),
+            sources_excluded=_only_denied(
+                (m.source for m in self.denied if not m.family), (m.source for m in self.named)
+            ),
             qualities_excluded=in_order(tuple(filter(None, denied))),
+            words_excluded=_only_denied(self.unsettled, (*self.used, *self.unknown)),
         )
 
     def _read(self) -> None:
         tokens = [_base(token) for token in self.tokens]
-        at, negated, beside = 0, False, False
+        at, beside = 0, False
+        denial: int | None = None  # the token at which the denial in force began
         while at < len(tokens):
+            token = tokens[at]
             length, meaning = _longest(tokens, at)
             if meaning is not None:
-                self.used.append(" ".join(self.tokens[at : at + length]))
-                (self.denied if negated else self.named).append(meaning)
-                if meaning.family and not negated:
-                    self.segments[-1].append((meaning, beside))
+                self._take(" ".join(self.tokens[at : at + length]), meaning, denial, beside)
                 beside = False
                 at += length
-                # "no reverb or distortion" denies both, "no reverb, dark" only the first.
-                negated = negated and tokens[at : at + 1] in (["or"], ["nor"], ["o"], ["ni"])
+                if denial is not None:
+                    self.denials.append((denial, at - 1))
+                    denial = at if self._goes_on(tokens, at, meaning) else None
                 continue
-            token = tokens[at]
-            if token in _NEGATIONS:
-                negated = True
-            elif token in _ALTERNATIVES:
+            length, denies = negation.negation_at(tokens, at)
+            if length:
+                denial = at if denies and denial is None else denial
+                at += length
+                continue
+            if token in negation.ENDINGS:
+                denial = None
+            if token in _ALTERNATIVES:
                 beside = True
             elif token in _PREPOSITIONS:
                 self.segments.append([])
-            elif (match := _NOTE.fullmatch(token)) and 0 <= _midi(match) <= 127:
-                self.notes.add(_midi(match))
-                self.used.append(token)
+            elif (note := midi_number(token)) is not None:
+                if denial is None:
+                    self.notes.add(note)
+                    self.used.append(token)
+                else:
+                    self.denials.append((denial, at))
+                    denial = None
             elif token[0].isalpha() and token not in _FILLERS:
-                self.unknown.append(self.tokens[at])
-                negated = False
+                (self.unknown if denial is None else self.unsettled).append(self.tokens[at])
+                if denial is not None:
+                    self.denials.append((denial, at))
+                    denial = None
             at += 1
+
+    def _take(self, said: str, meaning: thesaurus.Meaning, denial: int | None, beside: bool) -> None:
+        """Note what a phrase means, as named or as denied."""
+        if denial is None:
+            self.used.append(said)
+            self.named.append(meaning)
+            if meaning.family:
+                self.segments[-1].append((meaning, beside))
+            return
+        self.denied.append(meaning)
+        if not (meaning.family or meaning.source or meaning.quality):
+            self.unsettled.append(said)
+
+    @staticmethod
+    def _goes_on(tokens: list[str], at: int, denied: thesaurus.Meaning) -> bool:
+        """Whether the next token carries a denial on: "no reverb or distortion" denies both, "no reverb, dark" one."""
+        if at >= len(tokens):
+            return False
+        if tokens[at] in negation.JOINS and at + 1 < len(tokens):
+            joined = _longest(tokens, at + 1)[1]
+            return bool(denied.family and joined is not None and joined.family)
+        return tokens[at] in negation.GOES_ON
 
     def _family(self) -> tuple[str | None, tuple[str, ...]]:
         """Return the head noun's family and every family named on a par with it."""
@@ -271,21 +298,10 @@ class _Reading:
         return None
 
 
-def _as_captions(match: re.Match[str]) -> str:
-    said = match.groupdict()
-    if said["number"]:
-        midi = int(said["number"])
-        return note_name(midi) if midi <= 127 else match[0]
-    if said["sharp"]:
-        return f"{said['sharp'].upper()}#{said['apart']}"
-    letter = (said["letter"] or said["syllable"]).lower()
-    sign = _SPELLED_SIGNS[said["word"].lower()] if said["word"] else said["sign"].lower()
-    return f"{_SOLFEGE.get(letter, letter.upper())}{sign}{said['octave'] or said['height']}"
-
-
-def _midi(match: re.Match[str]) -> int:
-    letter, accidental, octave = match.groups()
-    return 12 * (int(octave) + 1) + _LETTERS[letter] + {"#": 1, "b": -1, None: 0}[accidental]
+def _only_denied(denied: Iterable[str | None], named: Iterable[str | None]) -> tuple[str, ...]:
+    """What is denied and not named too, each once."""
+    kept = set(named)
+    return tuple(dict.fromkeys(word for word in denied if word and word not in kept))
 
 
 def _longest(tokens: list[str], at: int) -> tuple[int, thesaurus.Meaning | None]:

@@ -16,7 +16,7 @@ from catalog.library import Library
 from catalog.query import agreement, parse_query
 from catalog.records import DROP, JobRecord, ResultRecord, SampleFilter, SampleRecord
 from catalog.scores.percentile import percentiles
-from catalog.search import Hit, sample_scores, search, similar
+from catalog.search import Hit, fitting, nothing_known, sample_scores, search, similar
 from generation.audio import Clip
 from tests.catalog.toy_embedder import ToyEmbedder, sounding
 from tests.catalog.toy_library import accepted, make, toy_job
@@ -149,6 +149,99 @@ def test_the_measured_note_counts(stocked: Library, shelf: dict[str, int]) -> No
     assert ids(search(stocked, EMBEDDER, "bass A2", k=1)) == [shelf["bright bass"]]
 
 
+def test_a_note_that_is_not_there_finds_the_nearest(stocked: Library, shelf: dict[str, int]) -> None:
+    best = search(stocked, EMBEDDER, "bass D#2", k=1)[0]
+    assert best.sample.id == shelf["dirty bass"]
+    assert "measured note E2, 1 semitone from D#2" in best.why
+    assert ids(search(stocked, EMBEDDER, "bass D2", k=1)) == [shelf["dirty bass"]]
+
+
+# -------------------- leanings
+
+
+def test_words_that_settle_nothing_lean_somewhere(stocked: Library, shelf: dict[str, int]) -> None:
+    best = search(stocked, EMBEDDER, "pad", k=1)[0]
+    assert best.sample.id == shelf["organ"]
+    assert best.why[0] == "pad leans to organ"
+    for query in ("aggressive bass", "bajo agresivo", "rough bass"):
+        assert ids(search(stocked, EMBEDDER, query, k=1)) == [shelf["dirty bass"]], query
+    for query in ("clean dark bass", "bajo oscuro limpio"):
+        found = search(stocked, EMBEDDER, query, k=3)
+        assert found[0].sample.id == shelf["dark bass"], query
+        assert any("leans away from distortion" in reason for reason in found[0].why)
+
+
+def test_a_leaning_gives_way_to_what_is_named(stocked: Library, shelf: dict[str, int]) -> None:
+    sounds = {sample.id: sample for sample in stocked.samples()}
+    dark, bright = sounds[shelf["dark bass"]], sounds[shelf["bright bass"]]
+    assert agreement(parse_query("soft bass"), dark)[0] == 3 + 0.75
+    assert agreement(parse_query("soft bass"), bright)[0] == 3 - 0.75
+    assert agreement(parse_query("soft bright bass"), bright)[0] == 3 + 1
+    assert agreement(parse_query("pad"), sounds[shelf["organ"]])[0] == 3 * 0.75
+
+
+# -------------------- denied
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["dark without bass", "oscuro sin bajo", "not a bass, dark", "no bass", "anything but bass", "todo menos bajo"]
+    + ["dark, excepto bajo", "I don't want a bass", "dark, isn't a bass"],
+)
+def test_a_denied_family_is_not_found(query: str, stocked: Library, shelf: dict[str, int]) -> None:
+    basses = {shelf["dark bass"], shelf["bright bass"], shelf["dirty bass"]}
+    assert set(ids(search(stocked, EMBEDDER, query, k=10))) == set(shelf.values()) - basses
+
+
+def test_a_denied_instrument_source_and_word_are_not_found(stocked: Library, shelf: dict[str, int]) -> None:
+    for query, gone in (("dark, no harpsichord", "harpsichord"), ("oscuro sin clavecín", "harpsichord")):
+        assert set(ids(search(stocked, EMBEDDER, query, k=10))) == set(shelf.values()) - {shelf[gone]}, query
+    assert shelf["harpsichord"] not in ids(search(stocked, EMBEDDER, "dark, nothing zorbish", k=10))
+    found = ids(search(stocked, EMBEDDER, "bass, no synths", k=10))
+    assert found[0] == shelf["dirty bass"] and shelf["dark bass"] not in found
+
+
+def test_neither_ear_nor_full_text_hears_what_is_denied() -> None:
+    query = parse_query("dark -reverb without bass")
+    assert (query.text, query.words, query.excluded) == ("dark", ("dark",), ("reverb",))
+    assert parse_query("no bass").text == "no bass"
+
+
+def test_but_denies_nothing(stocked: Library, shelf: dict[str, int]) -> None:
+    assert ids(search(stocked, EMBEDDER, "bass, dark but warm", k=1)) == [shelf["dark bass"]]
+    found = ids(search(stocked, EMBEDDER, "I don't want anything bright, just a bass", k=10))
+    assert found[0] in (shelf["dark bass"], shelf["dirty bass"]) and shelf["bright bass"] not in found
+
+
+# -------------------- nothing fits
+
+
+@pytest.mark.parametrize("query", ["kick drum", "snare", "asdfghjkl", "tremolo", "kick -bass", "the"])
+def test_a_query_of_unknown_words_is_told(query: str, stocked: Library, shelf: dict[str, int]) -> None:
+    assert "is known as an instrument, source, quality or note" in (nothing_known(stocked, query) or "")
+    with pytest.raises(SearchError, match="nothing here is known to fit") as error:
+        fitting(stocked, EMBEDDER, query)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "query", ["bass", "pad", "suave", "zorbish", "A1", "synth", "no bass", "", "-bass", "drak bas"]
+)
+def test_a_query_with_a_known_word_is_not_told(query: str, stocked: Library, shelf: dict[str, int]) -> None:
+    assert nothing_known(stocked, query) is None
+
+
+def test_only_what_fits_is_chosen(stocked: Library, shelf: dict[str, int]) -> None:
+    assert ids(fitting(stocked, EMBEDDER, "dark bass", k=5)) == [shelf["dark bass"], shelf["dirty bass"]]
+    assert ids(fitting(stocked, EMBEDDER, "dark bass", k=1)) == [shelf["dark bass"]]
+    assert set(ids(fitting(stocked, EMBEDDER, "flute"))) == {shelf["flute"], shelf["bassy flute"]}
+    assert ids(fitting(stocked, EMBEDDER, "electronic bass")) == [shelf["dirty bass"]]
+    assert ids(fitting(stocked, EMBEDDER, "dark bass -distortion")) == [shelf["dark bass"]]
+    assert len(fitting(stocked, EMBEDDER, "long")) == len(shelf)
+    basses = SampleFilter(families=("bass",))
+    assert len(fitting(stocked, EMBEDDER, "", basses)) == 3
+
+
 # -------------------- excluded and required
 
 
@@ -268,6 +361,8 @@ def test_a_library_larger_than_the_pool_still_finds_words_and_notes(
     assert ids(search(stocked, EMBEDDER, "zorbish", k=1)) == [shelf["harpsichord"]]
     # Nothing sounds like a note name: the ear proposes the first sound, the measured note the right one.
     assert ids(search(stocked, EMBEDDER, "A2", k=1)) == [shelf["bright bass"]]
+    assert ids(search(stocked, EMBEDDER, "D#2", k=1)) == [shelf["dirty bass"]]
+    assert ids(search(stocked, EMBEDDER, "pad", k=1)) == [shelf["organ"]]
     assert len(search(stocked, EMBEDDER, "flute", k=7)) == len(shelf)
 
 
@@ -284,7 +379,7 @@ def test_an_empty_library_says_so(library: Library) -> None:
 
 def test_a_library_without_vectors_says_so(library: Library) -> None:
     make(library, [toy_job()])
-    with pytest.raises(SearchError, match="no sound has a vector of toy@1"):
+    with pytest.raises(SearchError, match="no sound has a vector of toy@1; .* `nightcrate rebuild` does it now"):
         search(library, EMBEDDER, "dark bass")
 
 

@@ -92,6 +92,9 @@ def test_a_text_file_holds_one_prompt_a_line(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("kick drum", "names no instrument family of NSynth; write one of bass, brass"),
+        ("no bass", "names no instrument family of NSynth; write one of bass, brass"),
+        ("anything but bass", "names no instrument family of NSynth"),
+        ("oscuro sin guitarra ni bajo", "names no instrument family of NSynth"),
         ("bass and flute", "names several instruments (bass, flute); write one a prompt"),
         ("synthetic brass", "asks for synthetic brass, of which NSynth has no sound, so no model learnt it; "
          "write acoustic brass or electronic brass"),
