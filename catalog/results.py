@@ -60,7 +60,7 @@ def finish_batch(store: Store, root: Path, batch_id: int, results: Sequence[Resu
     """Write the files of a batch, then its rows; on any failure no file and no row of it remains.
 
     Raises LibraryError when the results are not those of the batch's members, when the batch is finished
-    already, or when the disk refuses.
+    already, or when a sound cannot be written or the disk refuses.
     """
     job_ids = _check_members(store, batch_id, results)
     for result in results:
@@ -76,7 +76,9 @@ def finish_batch(store: Store, root: Path, batch_id: int, results: Sequence[Resu
             with suppress(OSError):  # the same trouble may keep it from being removed: then sweep does
                 (root / file.file).unlink(missing_ok=True)
         if isinstance(error, AudioError):
-            raise LibraryError(f"{error}; nothing of this batch was kept, see to the disk and start again") from error
+            # Without one behind it, it is the sound that cannot be written.
+            advice = ", see to the disk and start again" if isinstance(error.__cause__, OSError) else ""
+            raise LibraryError(f"{error}; nothing of this batch was kept{advice}") from error
         raise
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.library import Library
+from flows.order import check_samplings, choose_models
 from flows.pace import bytes_per_sound, seconds_per_sound
 from flows.settings import NightConfig
-from generation.registry import find_card
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,13 @@ class Forecast:
 def forecast(config: NightConfig, folder: Path, library: Library | None) -> Forecast:
     """Look at a night without its weights; `library` None means that there is none yet.
 
-    Raises ConfigError or CardError for prompts or models that do not exist.
+    Raises ConfigError or CardError for prompts or models that do not exist, or that cannot do what is asked of them.
     """
     prompts = config.prompts.prompts_in(folder)
+    chosen = choose_models(config, folder)
+    check_samplings(chosen)
     models = []
-    for choice in config.models:
-        card, _ = find_card(choice.model)
+    for card in (each.card for each in chosen):
         measured, room = seconds_per_sound(library, card), bytes_per_sound(library, card)
         models.append(
             ModelForecast(

@@ -14,7 +14,7 @@ from catalog.records import BatchRecord, JobRecord, ResultRecord
 from flows.bench import Bench
 from flows.judging import Judging
 from flows.progress import progress, say
-from generation.audio import Clip
+from generation.audio import MAX_CHANNELS, Clip
 from generation.descriptors import raw_facts
 from generation.portions import free_memory
 from generation.registry import LoadedModel, load_model
@@ -95,8 +95,10 @@ def make_batch(bench: Bench, model: LoadedModel, batch: BatchRecord) -> str | No
 def judged(job: JobRecord, clip: Clip, judging: Judging, device: str) -> ResultRecord:
     """Measure, finish and judge one raw clip; seconds are left at 0 for the batch to fill in.
 
-    A clip that cannot be measured fails with its cause, alone.
+    A clip that cannot be measured or kept fails with its cause, alone.
     """
+    if clip.channels > MAX_CHANNELS:
+        return failed(job, f"it has {clip.channels} channels; mono or stereo is needed", device)
     try:
         raw = raw_facts(clip)
         heard = raw.finite and not raw.silent

@@ -16,7 +16,7 @@ from flows.bench import Bench
 from flows.deadline import Deadline
 from flows.judging import read_judging
 from flows.novelty import read_banks
-from flows.order import read_order
+from flows.order import check_samplings, choose_models, read_order
 from flows.page import write_morning
 from flows.settings import NightConfig, device_name
 from flows.standing import is_complete, latest_night
@@ -40,6 +40,7 @@ def spend_night(
     place = device_name(device)
     judging = read_judging(config.gate)
     banks = read_banks(config.novelty, folder)
+    check_samplings(choose_models(config, folder))
     order = read_order(config, folder)
     embedder = load_embedder(config.embedder, place)
     with Library.open(root, create=True) as library:

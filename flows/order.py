@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from generation.cards import ModelCard
 from generation.errors import CardError
 from generation.prompts.plan import Job, ModelSettings, plan_jobs
 from generation.registry import ModelIdentity, find_card, identify
+from generation.sampling import check_sampling
+from generation.shipped import config_names
 
 DTYPE = "float32"
 """Number format that every technique of this version computes in."""
@@ -49,21 +51,68 @@ class Order:
         }
 
 
+@dataclass(frozen=True)
+class ChosenModel:
+    """One model of a night: how it samples, with `choice.model` as find_card takes it from anywhere, and its card."""
+
+    choice: ModelChoice
+    card: ModelCard
+
+
+def choose_models(config: NightConfig, folder: Path) -> list[ChosenModel]:
+    """Look up the cards of a night's models; paths are relative to `folder`, see model_place.
+
+    Raises CardError for a model that does not exist, and for two of one name: sounds are known by the card's name.
+    """
+    chosen: dict[str, ChosenModel] = {}
+    for choice in config.models:
+        choice = choice.model_copy(update={"model": model_place(choice.model, folder)})
+        card, file = find_card(choice.model)
+        if card.name in chosen:
+            other = find_card(chosen[card.name].choice.model)[1]
+            if other.resolve() == file.resolve():
+                raise CardError(f"{config.name}: model '{card.name}' stands twice ({file}); each model once")
+            raise CardError(
+                f"{config.name}: two models are named '{card.name}' ({other} and {file}); change `name` in one of them"
+            )
+        chosen[card.name] = ChosenModel(choice, card)
+    return list(chosen.values())
+
+
+def model_place(name: str, folder: Path) -> str:
+    """What a configuration in `folder` means by a model: a shipped name, else a path from there, if it is there.
+
+    What is neither is left to find_card as it stands: a path from the working directory, or a mistake.
+    """
+    place = (folder / name).absolute()
+    return str(place) if name not in config_names("models") and place.exists() else name
+
+
+def check_samplings(chosen: Iterable[ChosenModel]) -> None:
+    """Refuse steps, guidance or a scheduler that a model of a night cannot do, before it is loaded.
+
+    Raises CardError, one line, as generation.sampling.check_sampling does.
+    """
+    for each in chosen:
+        choice = each.choice
+        check_sampling(choice.model, choice.steps, choice.guidance_scale, choice.scheduler)
+
+
 def read_order(config: NightConfig, folder: Path) -> Order:
     """Look the models up and plan the first tries; paths in the configuration are relative to `folder`.
 
-    Raises CardError for a model that does not exist, or when no model of the night has its weights.
+    Raises CardError as choose_models does, or when no model of the night has its weights.
     """
     models: dict[str, ModelIdentity] = {}
     choices: dict[str, ModelChoice] = {}
     left_out: dict[str, str] = {}
-    for choice in config.models:
-        card, _ = find_card(choice.model)  # a misspelt name stops the night, missing weights only the model
+    # A misspelt name stops the night, missing weights only the model.
+    for chosen in choose_models(config, folder):
         try:
-            models[card.name] = identify(choice.model)
-            choices[card.name] = choice
+            models[chosen.card.name] = identify(chosen.choice.model)
+            choices[chosen.card.name] = chosen.choice
         except CardError as cause:
-            left_out[card.name] = str(cause)
+            left_out[chosen.card.name] = str(cause)
     if not models:
         raise CardError("; ".join(left_out.values()))
     # What a library keeps of its night is read from other folders too.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from generation.devices import check_device
 from generation.errors import ConfigError
 from generation.prompts.prompt import Prompt
 from generation.prompts.selection import Selection, select_prompts
@@ -42,7 +43,11 @@ class SettingsError(ConfigError):
 
 
 class ModelChoice(StrictModel):
-    """One model of a night: a shipped name or a folder, and how it samples (null: as its card says)."""
+    """One model of a night, and how it samples (null: as its card says).
+
+    model: a shipped name, a folder or its card.yaml; a relative path starts beside the configuration, or, where
+    nothing is there, in the working directory.
+    """
 
     model: str
     batch_size: int = Field(default=8, ge=1, le=1024)
@@ -145,18 +150,14 @@ def device_name(asked: str | None) -> str:
     Raises SettingsError for a name that torch does not know or a device that this machine has not.
     """
     name = asked or read_environment().device or "auto"
-    import torch
-
     if name == "auto":
+        import torch
+
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SettingsError(f"there is no device '{name}'; use auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SettingsError(f"device {name} is not there: {torch.cuda.device_count()} CUDA devices found; use cpu")
-    if device.type not in ("cpu", "cuda"):
-        raise SettingsError(f"device '{name}' is not supported; use auto, cpu, cuda or cuda:N")
+        check_device(name)
+    except ConfigError as error:
+        raise SettingsError(str(error)) from None
     return name
 
 

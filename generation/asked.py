@@ -22,6 +22,8 @@ def texts_of(prompts: Iterable[str]) -> list[str]:
     for text in texts:
         if not isinstance(text, str):
             raise GenerationError(f"prompt {_told(text)} is no text; a list of texts is needed")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise GenerationError(f"prompt {_told(text)} holds half a character; a text of whole ones is needed")
     return texts
 
 

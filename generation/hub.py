@@ -50,6 +50,24 @@ def open_source(source: str, revision: str | None = None) -> Path:
         return folder
 
 
+def source_here(source: str, revision: str | None = None) -> Path | None:
+    """Return the folder of a source where it is whole on this machine, asking no network; None for others."""
+    return Path(source) if Path(source).is_dir() else local_snapshot(source, revision)
+
+
+def used_files(source: str, revision: str | None, folder: Path) -> list[Path] | None:
+    """Return what nightcrate uses of the folder that open_source gave; None where all of it counts.
+
+    Other programs share the hub's cache and may put more beside it.
+    """
+    if Path(source).is_dir():
+        return None
+    entry = locked(source, revision)
+    if entry is not None:
+        return [folder / file.path for file in entry.files]
+    return [path for pattern in SAFE_PATTERNS for path in folder.rglob(pattern)]
+
+
 def local_snapshot(repo: str, revision: str | None = None) -> Path | None:
     """Return the folder of a repository that the lock file names and that is whole on this machine; None for others."""
     entry = locked(repo, revision)

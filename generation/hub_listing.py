@@ -19,8 +19,9 @@ _TANGO_WEIGHTS = "pytorch_model_main.bin"
 _PIPELINE = "model_index.json"
 UNUSED_FOLDERS = ("safety_checker",)
 """Never loaded: it takes spectrograms for indecent pictures (generation.pipelines.riffusion)."""
-# diffusers' names for weights in half precision, or not averaged, beside the usual ones.
-_VARIANT = re.compile(r"\.(fp16|bf16|non_ema)(?=[.-])")
+VARIANTS = ("fp16", "bf16", "non_ema")
+"""diffusers' names for weights in half precision, or not averaged, beside the usual ones; the best first."""
+_VARIANT = re.compile(rf"\.({'|'.join(VARIANTS)})(?=[.-])")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def needed_files(repo: str, files: Sequence[RemoteFile]) -> tuple[RemoteFile, ..
     """Choose what to fetch, sorted by path.
 
     Of a diffusers pipeline, weights outside its components' folders are left out: they repeat those inside. So are
-    variants in half precision where full ones are there.
+    variants in half precision where full ones are there; where there are none, the variant is loaded as float32.
 
     Raises:
         HubError: there are no weights, or some of them only in formats that run code when opened.
@@ -47,15 +48,21 @@ def needed_files(repo: str, files: Sequence[RemoteFile]) -> tuple[RemoteFile, ..
         parts = {_folder(file.path) for file in used if file.path.endswith("/config.json")}
         used = [file for file in used if not _is_weights(file.path) or _folder(file.path) in parts]
     names = {file.path for file in used}
-    plain = {_folder(name) for name in names if name.endswith(_WEIGHTS) and not _VARIANT.search(name)}
+    plain = {_folder(name) for name in names if name.endswith(_WEIGHTS) and variant_of(name) is None}
     chosen = [
         file
         for file in used
         if any(fnmatch(file.path, pattern) for pattern in SAFE_PATTERNS)
-        and not (_VARIANT.search(file.path) and _folder(file.path) in plain)
+        and not (variant_of(file.path) and _folder(file.path) in plain)
     ]
     _refuse_unsafe(repo, names)
     return tuple(sorted(chosen, key=lambda file: file.path))
+
+
+def variant_of(name: str) -> str | None:
+    """Which variant a file of weights is, by its name; None for the usual weights."""
+    found = _VARIANT.search(name)
+    return found[1] if found else None
 
 
 def _refuse_unsafe(repo: str, names: Collection[str]) -> None:

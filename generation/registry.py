@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -14,9 +14,10 @@ from typing import Protocol, cast
 
 from generation.asked import guidance_of, notes_of, seeds_of, steps_of, texts_of
 from generation.audio import Clip, file_sha256
-from generation.cards import CARD_FILE, ModelCard, list_cards, read_card, read_card_file
+from generation.cards import CARD_FILE, ModelCard, Weights, list_cards, read_card, read_card_file
+from generation.devices import check_device
 from generation.errors import CardError, HubError
-from generation.hub import open_source
+from generation.hub import open_source, source_here, used_files
 from generation.portions import Portions
 from generation.shared_parts import shared_parts
 from generation.shipped import config_names, config_path, starter_dir
@@ -152,9 +153,11 @@ def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu") -> L
     """Load a shipped model by name, or one that `nightcrate train` made by its folder.
 
     Threads may load at the same time; they load one after the other.
-    Raises CardError (unknown name with the nearest one, weights that must be trained or fetched first,
-    an unknown technique) or ConfigError (a card that is not one), each in one line.
+    Raises CardError (unknown name with the nearest one, weights that must be trained or fetched first or that are
+    damaged, an unknown technique) or ConfigError (a card that is not one, a device that is not there), each in one
+    line.
     """
+    check_device(device)
     card, folder, module = _find(name_or_folder)
     fingerprint = model_fingerprint(card, folder)
     with _loading:
@@ -176,11 +179,26 @@ def model_folder(name_or_folder: str | os.PathLike[str]) -> Path:
     return _find(name_or_folder)[1]
 
 
+def weights_here(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path | None]:
+    """Return a model's card and the folder of its weights; None where they must be trained or fetched first.
+
+    Asks no network. Raises CardError or ConfigError for a card that is not there or is none.
+    """
+    card, card_file = find_card(name_or_folder)
+    if card.weights is None:
+        return card, None
+    if card.weights.hub is not None:
+        return card, source_here(card.weights.hub, card.weights.revision)
+    folder = _own_folder(card.weights, card_file)
+    return card, folder if folder.is_dir() else None
+
+
 def find_card(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path]:
     """Return the card that a name or a folder means, and its file.
 
     A shipped name wins over a folder of the same name; "./name" means the folder. A run's --out folder
-    stands for the model folder inside it. Raises CardError when there is neither.
+    stands for the model folder inside it, and a card's own file (card.yaml) for its folder. Raises CardError when
+    there is neither.
     """
     if not isinstance(name_or_folder, str | os.PathLike) or not os.fspath(name_or_folder):
         raise CardError(f"{name_or_folder!r} came; a model's name or a folder is needed")
@@ -188,6 +206,8 @@ def find_card(name_or_folder: str | os.PathLike[str]) -> tuple[ModelCard, Path]:
     if text in config_names("models"):
         return read_card(text), config_path("models", text)
     folder = Path(text)
+    if folder.suffix == Path(CARD_FILE).suffix and folder.is_file():
+        return read_card_file(folder), folder
     for place in (folder, folder / "model"):
         if (place / CARD_FILE).is_file():
             return read_card_file(place / CARD_FILE), place / CARD_FILE
@@ -201,22 +221,26 @@ def model_fingerprint(card: ModelCard, folder: Path) -> str:
 
     Raises CardError for a folder without weights, its own or a shared one.
     """
-    own = weights_fingerprint(folder)
+    hub = card.weights.hub if card.weights else None
+    revision = card.weights.revision if card.weights else None
+    own = weights_fingerprint(folder, None if hub is None else used_files(hub, revision, folder))
     if not card.shared:
         return own
     lines = [f"{weights_fingerprint(place)}  {name}" for name, place in sorted(shared_parts(card).items())]
     return hashlib.sha256("\n".join([own, *lines]).encode()).hexdigest()
 
 
-def weights_fingerprint(folder: Path) -> str:
-    """Return 64 hex characters that change when any weight file in `folder` does.
+def weights_fingerprint(folder: Path, used: Iterable[Path] | None = None) -> str:
+    """Return 64 hex characters that change when any weight file in `folder` does, or any of the `used` ones there.
 
     sha256 over "sha256  name" lines of all files sorted by relative name, cards and records left out.
     Kept for the process as long as no file changes in size or time. Raises CardError for an empty folder.
     """
     files = [
         path
-        for path in sorted(folder.rglob("*"), key=lambda each: each.relative_to(folder).as_posix())
+        for path in sorted(
+            folder.rglob("*") if used is None else used, key=lambda each: each.relative_to(folder).as_posix()
+        )
         if path.is_file() and path.name not in _RECORDS and not path.name.startswith(".")
     ]
     if not files:
@@ -249,12 +273,17 @@ def _weights_folder(card: ModelCard, card_file: Path) -> Path:
             return open_source(weights.hub, weights.revision)
         except HubError as error:
             raise CardError(f"{card.name}: {error}") from error
-    if weights.starter is not None:
-        folder = starter_dir() / weights.starter
-        missing = "the shipped weights are missing; install nightcrate again"
-    else:
-        folder = card_file.parent / cast(Path, weights.folder)
-        missing = "the card's folder of weights is not there"
+    folder = _own_folder(weights, card_file)
     if not folder.is_dir():
+        missing = "the card's folder of weights is not there"
+        if weights.starter is not None:
+            missing = "the shipped weights are missing; install nightcrate again"
         raise CardError(f"{card.name}: {missing} ({folder})")
     return folder
+
+
+def _own_folder(weights: Weights, card_file: Path) -> Path:
+    """The folder of weights that lie on no hub, there or not."""
+    if weights.starter is not None:
+        return starter_dir() / weights.starter
+    return card_file.parent / cast(Path, weights.folder)

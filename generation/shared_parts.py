@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from generation.cards import ModelCard
 from generation.errors import CardError
@@ -23,25 +19,15 @@ def shared_parts(card: ModelCard) -> dict[str, Path]:
     return places
 
 
-def load_shared(card: ModelCard, index: Path) -> dict[str, Any]:
-    """Load what a model shares, networks in float32 from safetensors alone; `index` is its model_index.json.
+def load_shared(card: ModelCard, folder: Path) -> dict[str, Any]:
+    """Load what a model shares, networks in float32 from safetensors alone; `folder` is the model's own.
 
     Raises CardError where a part is missing, cannot be read, or is no part of the pipeline.
     """
+    # It needs diffusers, which whoever only looks a card up need not wait for.
+    from generation.folder_parts import load_part, read_index
+
     places = shared_parts(card)
-    if not places:
-        return {}
-    try:
-        classes = json.loads(index.read_text(encoding="utf-8"))
-        return {name: _load(place, *classes[name]) for name, place in places.items()}
-    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CardError(f"{card.name}: a part that it shares cannot be loaded ({reason})") from error
-
-
-def _load(place: Path, library: str, kind: str) -> Any:
-    loaded = getattr(importlib.import_module(library), kind)
-    network = issubclass(loaded, torch.nn.Module)
-    how = {"torch_dtype": torch.float32, "use_safetensors": True} if network else {}
-    part = loaded.from_pretrained(place, local_files_only=True, **how)
-    return part.eval() if network else part
+    kinds = read_index(folder) if places else {}
+    told = f"{card.name}: a part that it shares cannot be loaded"
+    return {name: load_part(place, kinds.get(name), told) for name, place in places.items()}

@@ -35,7 +35,7 @@ class TransformersClap:
         folder, _, revision = (place, "", "") if Path(place).is_dir() else place.partition("@")
         options: dict[str, Any] = {"revision": revision} if revision else {}
         try:
-            model = ClapModel.from_pretrained(folder, use_safetensors=True, **options)
+            loaded: Any = ClapModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
             self._extractor = ClapFeatureExtractor.from_pretrained(folder, **options)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         except (OSError, ValueError) as error:
@@ -43,6 +43,11 @@ class TransformersClap:
             raise EmbedderError(
                 f"no CLAP model at {place} ({first}); give a folder with a ClapModel, or use the embedder 'starter'"
             ) from error
+        model, told = loaded
+        # transformers draws what a file lacks at random, so that every process would hear otherwise.
+        missing = sorted(name for name in told["missing_keys"] if model.state_dict()[name].is_floating_point())
+        if missing:
+            raise EmbedderError(f"{place}: its weights lack {', '.join(missing[:3])}; fetch it again, or use 'starter'")
         self._model = model.float().eval().to(device)
         self._device = device
         resolved = getattr(model.config, "_commit_hash", None)

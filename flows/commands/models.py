@@ -128,7 +128,7 @@ def convert(
     from generation.convert import ConversionError
     from generation.convert.diffusers_folder import convert_diffusers
     from generation.convert.tango import convert_tango
-    from generation.pipelines.diffusion_model import INDEX_FILE
+    from generation.folder_parts import INDEX_FILE
     from generation.registry import find_card
 
     with progress("MB") as bar:

@@ -17,8 +17,8 @@ from generation.cards import ModelCard, Weights, write_card
 from generation.convert import ConversionError
 from generation.convert.torch_files import read_tensors
 from generation.convert.whole_folder import refuse_existing, whole_folder
+from generation.folder_parts import INDEX_FILE
 from generation.hub_listing import SAFE_PATTERNS, UNUSED_FOLDERS
-from generation.pipelines.diffusion_model import INDEX_FILE
 
 # Names of a network's weights in diffusers and in transformers, as a pickle and as safetensors.
 _WEIGHTS = {

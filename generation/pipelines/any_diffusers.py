@@ -19,12 +19,13 @@ import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_edm_dpmsolver_multistep import EDMDPMSolverMultistepScheduler
 
-from generation.audio import Clip
+from generation.audio import MAX_CHANNELS, Clip
 from generation.cards import ModelCard
 from generation.errors import CardError
+from generation.folder_parts import INDEX_FILE, load_whole, one_line, read_index
 from generation.pipelines.conditioning import with_notes
 from generation.pipelines.denoising import SCHEDULERS, seed_generators
-from generation.pipelines.diffusion_model import INDEX_FILE, check_rate
+from generation.pipelines.diffusion_model import check_rate
 from generation.strict_yaml import unknown_name
 
 TECHNIQUE_VERSION = "diffusers-1"
@@ -36,7 +37,6 @@ _LENGTHS = ("audio_end_in_s", "audio_length_in_s", "audio_duration_s", "audio_du
 _RATES = tuple((part, name) for part in ("vocoder", "vae") for name in ("sampling_rate", "sample_rate"))
 # edm-dpm-solver++: Lu et al. 2022 in the noise levels of Karras et al. 2022, as Stable Audio was trained.
 _SCHEDULERS = {**SCHEDULERS, "edm-dpm-solver++": EDMDPMSolverMultistepScheduler}
-_MOST_CHANNELS = 8
 
 
 class AnyDiffusersModel:
@@ -80,19 +80,9 @@ class AnyDiffusersModel:
             )
         if "output_type" in self.accepted:
             given["output_type"] = "np"
-        sampler = self.usual if scheduler in (None, self.card.defaults.scheduler) else self._sampler(str(scheduler))
-        most = sampler.config["num_train_timesteps"] if "beta_schedule" in sampler.config else math.inf
-        if steps is not None and steps > most:
-            raise CardError(
-                f"{self.card.name}: {steps} steps were asked for; it was trained on {most}: ask for 1 to that"
-            )
+        other = None if scheduler == self.card.defaults.scheduler else scheduler
+        sampler = sampler_for(self.card.name, self.usual, other, steps)
         return [self._clip(*each, given, sampler) for each in zip(texts, seed_generators(seeds), strict=True)]
-
-    def _sampler(self, name: str) -> Any:
-        try:
-            return _known_scheduler(self.card.name, name).from_config(self.usual.config)
-        except (ValueError, TypeError) as error:
-            raise CardError(f"{self.card.name}: makes no {name} ({error})") from error
 
     def _clip(self, text: str, generator: torch.Generator, given: dict[str, Any], sampler: Any) -> Clip:
         # A fresh scheduler each time: some keep the noise of the sound before.
@@ -103,8 +93,10 @@ class AnyDiffusersModel:
             reason = " ".join(str(error).split())
             raise CardError(f"{self.card.name}: its pipeline refuses ({reason})") from error
         samples = np.atleast_2d(np.asarray(audio, dtype=np.float32))
-        if samples.ndim != 2 or samples.shape[0] > _MOST_CHANNELS:
+        if samples.ndim != 2:
             raise CardError(f"{self.card.name}: its pipeline made {list(samples.shape)}; [channels, samples] is needed")
+        if len(samples) > MAX_CHANNELS:
+            raise CardError(f"{self.card.name}: its pipeline made {len(samples)} channels; mono or stereo is needed")
         return Clip(samples, self.card.sample_rate_hz)
 
 
@@ -117,13 +109,8 @@ def load(folder: Path, card: ModelCard, device: str) -> AnyDiffusersModel:
     """
     pipeline_class = _pipeline_class(folder, card)
     replaced = {} if card.defaults.scheduler is None else {"scheduler": _scheduler(folder, card.defaults.scheduler)}
-    try:
-        pipeline: Any = pipeline_class.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, use_safetensors=True, **replaced
-        )
-    except (ValueError, OSError, ImportError, AttributeError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CardError(f"{folder}: cannot be loaded as a {pipeline_class.__name__} ({reason})") from error
+    told = f"{folder}: cannot be loaded as a {pipeline_class.__name__}"
+    pipeline: Any = load_whole(pipeline_class, folder, told, **replaced)
     rate = next(
         (rate for part, name in _RATES if (rate := getattr(_config(pipeline, part), name, None)) is not None), None
     )
@@ -133,17 +120,31 @@ def load(folder: Path, card: ModelCard, device: str) -> AnyDiffusersModel:
     if model.length_name is None or not {"prompt", "generator"} <= model.accepted:
         kind = pipeline_class.__name__
         raise CardError(f"{folder}: {kind} takes no prompt, seed and length; a text-to-audio pipeline is needed")
+    with one_line(f"{folder}: does not agree with its card"):
+        sampler_for(card.name, pipeline.scheduler, None, card.defaults.steps)
     return model
 
 
+def sampler_for(model: str, saved: Any, name: str | None, steps: int | None) -> Any:
+    """Choose the scheduler of some steps: the saved one, or one of another kind from its configuration.
+
+    Raises CardError for an unknown name, and for more steps than it was trained on (the model is named).
+    """
+    sampler = saved
+    if name is not None:
+        kind = _known_scheduler(model, name)
+        with one_line(f"{model}: makes no {name}"):
+            sampler = kind.from_config(saved.config)
+    most = sampler.config["num_train_timesteps"] if "beta_schedule" in sampler.config else math.inf
+    if steps is not None and steps > most:
+        raise CardError(f"{model}: {steps} steps were asked for; it was trained on {most}: ask for 1 to that")
+    return sampler
+
+
 def _pipeline_class(folder: Path, card: ModelCard) -> Any:
-    index = folder / INDEX_FILE
-    if not index.is_file():
+    if not (folder / INDEX_FILE).is_file():
         raise CardError(f"{folder}: no diffusers pipeline is here ({INDEX_FILE} is missing); fetch {card.name} again")
-    try:
-        name = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
-    except (OSError, ValueError, AttributeError) as error:
-        raise CardError(f"{index}: is no pipeline's index ({error}); fetch {card.name} again") from error
+    name = read_index(folder).get("_class_name")
     # Of diffusers itself: a folder may name code of its own, which is not run.
     found = getattr(diffusers, name, None) if isinstance(name, str) else None
     if not (isinstance(found, type) and issubclass(found, DiffusionPipeline)):
@@ -155,10 +156,8 @@ def _scheduler(folder: Path, name: str) -> Any:
     """Build a scheduler of another kind from the saved one's configuration."""
     path = folder / "scheduler" / "scheduler_config.json"
     scheduler = _known_scheduler(folder, name)
-    try:
+    with one_line(f"{path}: makes no {name}"):
         return scheduler.from_config(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise CardError(f"{path}: makes no {name} ({error})") from error
 
 
 def _known_scheduler(where: Path | str, name: str) -> Any:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from generation.audio import Clip, resample
 from generation.cards import ModelCard
 from generation.errors import CardError, GenerationError
+from generation.folder_parts import INDEX_FILE, Pipeline, load_whole
 from generation.pipelines.conditioning import with_notes
-from generation.pipelines.denoising import check_scheduler
+from generation.pipelines.denoising import build_sampler
 from generation.pipelines.text_to_sound import TextToSoundPipeline
 from generation.shared_parts import load_shared
-
-Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
-
-INDEX_FILE = "model_index.json"
-"""The file by which a folder is a diffusers pipeline."""
 
 
 class DiffusionModel:
@@ -97,12 +91,13 @@ def load_pipeline(
         added: components that the folder lacks.
 
     Raises:
-        CardError: the folder holds no such pipeline, or one of another rate, scheduler or length than its card says.
+        CardError: the folder holds no such pipeline, or one of another rate, length, scheduler or number of steps than
+            its card says.
     """
-    pipeline = open_pipeline(pipeline_class, folder, card.technique, **load_shared(card, folder / INDEX_FILE), **added)
+    pipeline = open_pipeline(pipeline_class, folder, card.technique, **load_shared(card, folder), **added)
     check_rate(folder, pipeline.codec.config["sample_rate_hz"], card)
     try:
-        check_scheduler(card.defaults.scheduler)
+        build_sampler(pipeline.scheduler, card.defaults.scheduler, card.defaults.steps or 1)
         pipeline.frames_of(card.length_s)
     except GenerationError as error:
         raise CardError(f"{folder}: does not agree with its card: {error}") from error
@@ -113,18 +108,15 @@ def open_pipeline(pipeline_class: type[Pipeline], folder: Path, technique: str, 
     """Load a saved pipeline in float32 on the CPU, from safetensors alone: other formats can run code.
 
     Raises:
-        CardError: the folder holds no such pipeline.
+        CardError: the folder holds no such pipeline, or one that is not whole.
     """
     if not (folder / INDEX_FILE).is_file():
         raise CardError(f"{folder}: no {technique} pipeline is here; train one, or name the folder that holds it")
-    try:
-        pipeline: Pipeline = pipeline_class.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, use_safetensors=True, **added
-        )
-        return pipeline
-    except (ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CardError(f"{folder}: cannot be loaded as a {technique} pipeline ({reason})") from error
+    told = f"{folder}: cannot be loaded as a {technique} pipeline"
+    pipeline = load_whole(pipeline_class, folder, told, **added)
+    if getattr(pipeline.components.get("tokenizer"), "pad_token", None) is None:
+        raise CardError(f"{told}: tokenizer (its tokenizer_config.json names no padding)")
+    return pipeline
 
 
 def check_rate(folder: Path, rate_hz: int | None, card: ModelCard) -> None:

@@ -8,7 +8,6 @@ picture blacked out would be noise at full level.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +21,9 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 from generation.cards import ModelCard
 from generation.codecs.phase import seeded_phase
 from generation.codecs.riffusion_image import RiffusionImageCodec
+from generation.folder_parts import INDEX_FILE, read_index
 from generation.pipelines.conditioning import TextStates, encode_fixed
-from generation.pipelines.diffusion_model import INDEX_FILE, DiffusionModel, load_pipeline
+from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
 
 TECHNIQUE_VERSION = "riffusion-1"
@@ -95,9 +95,11 @@ def codec_at(sample_rate_hz: int) -> RiffusionImageCodec:
 
 
 def published_codec(folder: Path, sample_rate_hz: int) -> dict[str, RiffusionImageCodec]:
-    """What a folder lacks to be a RiffusionAudioPipeline: the codec, where it is Stable Diffusion's own layout."""
-    index = folder / INDEX_FILE
-    published = index.is_file() and "codec" not in json.loads(index.read_text())
+    """What a folder lacks to be a RiffusionAudioPipeline: the codec, where it is Stable Diffusion's own layout.
+
+    Raises CardError when the folder's index cannot be read.
+    """
+    published = (folder / INDEX_FILE).is_file() and "codec" not in read_index(folder)
     return {"codec": codec_at(sample_rate_hz)} if published else {}
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors import SafetensorError
@@ -19,9 +18,9 @@ from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase, 
 
 from generation.cards import LicenceLink, read_card
 from generation.errors import TrainingError
+from generation.folder_parts import load_network
 from generation.hub import open_source
 from generation.models.token_numbers import TokenNumbers
-from generation.pipelines.diffusion_model import INDEX_FILE
 from generation.pipelines.network import aids_config
 from generation.registry import model_folder
 from generation.shared_parts import load_shared
@@ -60,7 +59,7 @@ def load_text_side(
     if found not in _TEXT_KINDS[kind]:
         holds = f"a {found} model" if found else "no text encoder"
         raise TrainingError(f"{where}: holds {holds}; a {kind.__name__} is needed, such as 'train text-encoder' makes")
-    encoder: Any = _loaded(where, lambda: kind.from_pretrained(folder, **_SAFELY))
+    encoder: Any = _loaded(where, lambda: load_network(kind, folder))
     return encoder, _tokenizer(tokenizer or source, "tokenizer" if tokenizer else "text_encoder")
 
 
@@ -79,7 +78,7 @@ def open_base(base: str) -> Base:
         return Base(open_source(base), parent_links("base", base), {})
     card, folder = read_card(base), model_folder(base)
     chain = (link.model_copy(update={"part": f"base, {link.part}"}) for link in card.licence_chain)
-    return Base(folder, tuple(chain), load_shared(card, folder / INDEX_FILE))
+    return Base(folder, tuple(chain), load_shared(card, folder))
 
 
 def links_of(settings: StrictModel, names: Sequence[str]) -> tuple[LicenceLink, ...]:
@@ -102,7 +101,7 @@ def load_autoencoder(source: str, codec_class: type[Any], picture: PictureSettin
             f"{where}: was not trained on pictures of {codec_class.__name__}; "
             "give an autoencoder that was ('train autoencoder' has a setting for them)"
         )
-    vae = _loaded(where, lambda: AutoencoderKL.from_pretrained(folder / VAE, **_SAFELY))
+    vae = _loaded(where, lambda: load_network(AutoencoderKL, folder / VAE))
     return vae, resized(codec_class.from_pretrained(folder / CODEC), picture, where)
 
 
@@ -111,7 +110,7 @@ def load_vocoder(source: str) -> SpeechT5HifiGan:
     folder = open_source(source) / VOCODER
     if not (folder / "config.json").is_file():
         raise TrainingError(f"vocoder={source}: holds no vocoder; give the model folder of a 'train vocoder' run")
-    return _loaded(f"vocoder={source}", lambda: SpeechT5HifiGan.from_pretrained(folder, **_SAFELY))
+    return _loaded(f"vocoder={source}", lambda: load_network(SpeechT5HifiGan, folder))
 
 
 def resized(codec: Any, picture: PictureSettings, where: str) -> Any:
@@ -176,9 +175,6 @@ def text_width(encoder: Any) -> int:
     if isinstance(encoder, TokenNumbers):
         return int(encoder.config["max_position_embeddings"])
     return int(encoder.config.hidden_size)
-
-
-_SAFELY: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "torch_dtype": torch.float32}
 
 
 def _tokenizer(source: str, setting: str) -> PreTrainedTokenizerBase:

@@ -165,3 +165,11 @@ def test_a_file_left_by_a_kill_is_written_over(library, batch):
     path.write_bytes(b"half")
     library.finish_batch(batch.id, [accepted(key) for key in KEYS])
     assert library.verify() == [] and os.path.getsize(path) > 100
+
+
+def test_a_sound_that_cannot_be_written_is_not_blamed_on_the_disk(library, batch):
+    wide = Clip(np.full((3, 100), 0.1, np.float32), 16_000)
+    results = [accepted(KEYS[0]), replace(accepted(KEYS[1]), clip=wide), failed(KEYS[2])]
+    with pytest.raises(LibraryError, match="3 channels; mono or stereo is needed; nothing of this batch was kept$"):
+        library.finish_batch(batch.id, results)
+    assert not everything(library) and not files(library.path)

@@ -25,8 +25,10 @@ from flows.pace import seconds_per_sound
 from flows.settings import read_night
 from flows.standing import is_complete, latest_night
 from generation.audio import read_clip
+from generation.cards import write_card
 from tests.flows.command_line import run
 from tests.flows.night_kit import EMBEDDER, ROOT, write_model, write_night
+from tests.generation.toy_diffusion import toy_card, toy_tango
 
 PROMPTS = "{cells: [bass, flute], max_qualities: 0}"  # 6 cells, one prompt each
 
@@ -207,10 +209,13 @@ def test_a_model_whose_weights_are_missing_is_left_out(model, tmp_path):
     assert "not there" in order.left_out["empty"]
 
 
-def test_an_error_of_the_network_is_recorded_and_the_model_given_up_after_three(model, tmp_path):
-    """ChopAN refuses steps, which stands for whatever may go wrong inside a model."""
-    config = write_night(tmp_path / "night.yaml", [model], PROMPTS, batch_size=1)
-    config.write_text(config.read_text().replace("batch_size: 1", "batch_size: 1, steps: 5"))
+def test_an_error_of_the_network_is_recorded_and_the_model_given_up_after_three(tmp_path):
+    """More steps than it was trained on, which a night refuses beforehand, stand for what may go wrong in a model."""
+    pipeline = toy_tango()
+    pipeline.save_pretrained(tmp_path / "tango")
+    write_card(tmp_path / "tango", toy_card("tango", pipeline))
+    config = write_night(tmp_path / "night.yaml", [tmp_path / "tango"], PROMPTS, batch_size=1)
+    config.write_text(config.read_text().replace("batch_size: 1", "batch_size: 1, steps: 101"))
     with Library.open(tmp_path / "library", create=True) as library:
         desk = bench(library, config)
         work(desk)

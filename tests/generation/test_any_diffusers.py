@@ -100,11 +100,21 @@ def test_the_cards_scheduler_takes_the_place_of_the_saved_one(folders: Path, tmp
         load_model(tmp_path / "model")
 
 
+def test_more_than_two_channels_are_refused(tmp_path: Path) -> None:
+    toy_stable_audio(channels=4).save_pretrained(tmp_path / "model")
+    model = load_model(card(tmp_path / "model", "stable-audio"))
+    with pytest.raises(CardError, match="toy-own: its pipeline made 4 channels; mono or stereo is needed"):
+        model.generate(["dark bass"], [1])
+
+
 def test_a_card_that_disagrees_is_one_line(folders: Path, tmp_path: Path) -> None:
     shutil.copytree(folders / "stable-audio", tmp_path / "model")
     card(tmp_path / "model", "stable-audio", sample_rate_hz=44100)
     with pytest.raises(CardError, match="makes sound at 4000 Hz, but its card says 44100 Hz"):
         load_model(tmp_path / "model")
+    card(tmp_path / "model", "stable-audio", defaults={"steps": 1001})
+    with pytest.raises(CardError, match="1001 steps were asked for; it was trained on 1000"):
+        load_model(tmp_path / "model").generate(["dark bass"], [1], steps=1001, scheduler="ddim")
     card(tmp_path / "model", "stable-audio", length_s=10.0)
     with pytest.raises(CardError, match=r"its pipeline refuses \(The total audio length requested") as caught:
         load_model(tmp_path / "model").generate(["dark bass"], [1])

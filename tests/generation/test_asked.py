@@ -40,6 +40,7 @@ def tango(toys: dict[str, LoadedModel]) -> LoadedModel:
         ({"prompts": None}, "prompts came as None; a list is needed"),
         ({"prompts": [None]}, "prompt None is no text"),
         ({"prompts": [["bass"]]}, r"prompt \['bass'\] is no text"),
+        ({"prompts": ["bass \ud83d"]}, r"prompt 'bass \\ud83d' holds half a character; a text of whole ones is needed"),
         ({"seeds": 1}, "seeds came as 1; a list is needed"),
         ({"seeds": None}, "seeds came as None; a list is needed"),
         ({"seeds": [2**64]}, r"seed 18446744073709551616 came; a whole number from -2\^63 to 2\^64 - 1 is needed"),

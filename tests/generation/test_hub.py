@@ -131,6 +131,10 @@ def test_a_card_loads_from_the_hub(hub: FakeHub, tmp_path: Path, monkeypatch: py
     first = identify(model)
     assert locked("someone/toy", None) is not None
     assert identify(model) == first
+    # The hub's cache is shared: what another program fetches beside it is no part of the model.
+    hf_hub_download("someone/toy", "seed_images/og_beat.png", revision=COMMIT)
+    hf_hub_download("someone/toy", "toy.safetensors", revision=COMMIT)
+    assert identify(model) == first
     with pytest.raises(CardError, match="toy-own: the hub has no repository someone/other"):
         identify(write_model(tmp_path / "other", weights=Weights(hub="someone/other")))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from generation.cards import Weights, read_card, write_card
 from generation.pipelines import riffusion
@@ -37,6 +38,24 @@ def test_riffusions_layout_is_fetched_and_makes_sound(tmp_path: Path, monkeypatc
         fetched = load_model(tmp_path / "card").generate([SHORT], [3])[0]
         asked = {path for _, path, _ in hub.sent}
     assert not asked & (beside.keys() - {"feature_extractor/preprocessor_config.json"})
+    write_card(local, card)
+    assert np.array_equal(fetched.samples, load_model(local).generate([SHORT], [3])[0].samples)
+
+
+def test_a_repository_with_halves_alone_makes_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(riffusion, "codec_at", lambda rate: toy_riffusion().codec)
+    local = stable_diffusion(tmp_path / "published")
+    for path in local.glob("*/*.safetensors"):
+        halves = {name: weight.half() for name, weight in load_file(path).items()}
+        save_file(halves, path.with_name(f"{path.stem}.fp16.safetensors"), metadata={"format": "pt"})
+        save_file({name: weight.float() for name, weight in halves.items()}, path, metadata={"format": "pt"})
+    files = {path.relative_to(local).as_posix(): path.read_bytes() for path in local.rglob("*") if path.is_file()}
+    halves_alone = {name: content for name, content in files.items() if ".safetensors" not in name or ".fp16." in name}
+    card = toy_card("riffusion", toy_riffusion())
+    with serve_to_client(halves_alone, tmp_path, monkeypatch):
+        (tmp_path / "card").mkdir()
+        write_card(tmp_path / "card", card.model_copy(update={"weights": Weights(hub="someone/toy")}))
+        fetched = load_model(tmp_path / "card").generate([SHORT], [3])[0]
     write_card(local, card)
     assert np.array_equal(fetched.samples, load_model(local).generate([SHORT], [3])[0].samples)
 

@@ -76,6 +76,14 @@ def test_a_runs_folder_stands_for_the_model_in_it(tmp_path: Path) -> None:
     assert find_card(tmp_path / "run")[1] == tmp_path / "run/model/card.yaml"
 
 
+def test_a_card_stands_for_its_folder(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "toy")
+    assert identify(folder / "card.yaml") == identify(folder)
+    assert load_model(str(folder / "card.yaml")).card.name == "toy-own"
+    with pytest.raises(CardError, match="no model"):
+        load_model(tmp_path / "gone" / "card.yaml")
+
+
 def test_a_shipped_name_wins_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "chopan")
@@ -190,3 +198,14 @@ def test_a_pinned_snapshot_in_the_cache_needs_no_network(tmp_path: Path, hub_cac
     (snapshot / "loudness.txt").write_text("0.25")
     folder = write_model(tmp_path / "toy", weights=Weights(hub="someone/toy", revision=REVISION))
     assert load_model(folder).fingerprint == weights_fingerprint(snapshot)
+
+
+def test_what_other_programs_put_into_the_cache_is_no_weight(tmp_path: Path, hub_cache: Path) -> None:
+    """Known by the formats that are fetched, where no lock file says more."""
+    snapshot = hub_cache / "models--someone--toy/snapshots" / REVISION
+    snapshot.mkdir(parents=True)
+    (snapshot / "loudness.txt").write_text("0.25")
+    folder = write_model(tmp_path / "toy", weights=Weights(hub="someone/toy", revision=REVISION))
+    first = identify(folder)
+    (snapshot / "og_beat.png").write_bytes(b"picture")
+    assert identify(folder) == first

@@ -33,13 +33,13 @@ def t5_tokenizer() -> T5Tokenizer:
     return T5Tokenizer(vocab=special + [(word, -3.0) for word in _WORDS], extra_ids=0, model_max_length=12)
 
 
-def toy_stable_audio() -> StableAudioPipeline:
-    """Half a second or less of stereo at 4 kHz."""
+def toy_stable_audio(channels: int = 2) -> StableAudioPipeline:
+    """Half a second or less at 4 kHz, stereo unless asked otherwise."""
     torch.manual_seed(0)
     tokenizer = t5_tokenizer()
     vae = AutoencoderOobleck(
         encoder_hidden_size=4, downsampling_ratios=[2, 4], channel_multiples=[1, 2], decoder_channels=4,
-        decoder_input_channels=3, audio_channels=2, sampling_rate=4000,
+        decoder_input_channels=3, audio_channels=channels, sampling_rate=4000,
     ).eval()  # fmt: skip
     projection = StableAudioProjectionModel(
         text_encoder_dim=WIDTH, conditioning_dim=4, min_value=0, max_value=32

@@ -1,0 +1,164 @@
+"""The parts of a saved pipeline, loaded one by one: what a folder lacks is an error that names the part.
+
+diffusers and transformers draw weights that a file lacks at random and only warn: the same seed would give another
+sound in every process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+from generation.errors import CardError
+from generation.hub_listing import VARIANTS, variant_of
+
+Pipeline = TypeVar("Pipeline", bound=DiffusionPipeline)
+
+INDEX_FILE = "model_index.json"
+"""The file by which a folder is a diffusers pipeline."""
+
+_SHOWN = 3
+
+
+@contextmanager
+def one_line(told: str) -> Iterator[None]:
+    """Turn whatever loading a folder raises into a CardError: what is told, and the reason behind it.
+
+    Each file format has errors of its own, and one of them raises a plain Exception. What the libraries log
+    meanwhile is left out: whatever is wrong with a folder is an error here.
+    """
+    loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    except Exception as error:
+        raise CardError(f"{told} ({_reason(error)})") from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """What model_index.json says of a folder. Raises CardError when it is missing or says nothing."""
+    path = folder / INDEX_FILE
+    with one_line(f"{path}: is no pipeline's index; fetch or train the model again"):
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(index, dict):
+            raise TypeError(f"it holds {index!r:.20}")
+        return index
+
+
+def load_whole(pipeline_class: type[Pipeline], folder: Path, told: str, **added: Any) -> Pipeline:
+    """Load a saved pipeline on the CPU, part by part, networks in float32 from safetensors alone.
+
+    Args:
+        pipeline_class: any of diffusers' kind.
+        folder: what save_pretrained wrote.
+        told: what to say when it cannot be loaded; the part and the reason are added.
+        added: parts that the folder lacks, or that are used in place of its own.
+
+    Raises:
+        CardError: the folder holds no such pipeline, or one that is not whole.
+    """
+    index = read_index(folder)
+    parts = {
+        name: load_part(folder / name, index[name], told)
+        for name, parameter in inspect.signature(pipeline_class.__init__).parameters.items()
+        if name in index and name not in added and _is_part(index[name], parameter)
+    }
+    with one_line(told):
+        pipeline: Pipeline = pipeline_class.from_pretrained(folder, local_files_only=True, **parts, **added)
+    return pipeline
+
+
+def _is_part(kind: Any, parameter: inspect.Parameter) -> bool:
+    """Whether what the index says of a parameter names a part; [null, null] is one that the pipeline is without."""
+    if kind == [None, None]:
+        return False
+    names_class = isinstance(kind, list) and len(kind) == 2 and all(isinstance(each, str) for each in kind)
+    # What may be left out may be a setting: StableDiffusionPipeline has requires_safety_checker.
+    return names_class or parameter.default is inspect.Parameter.empty
+
+
+def load_part(place: Path, kind: Any, told: str) -> Any:
+    """Load one part from its folder, networks in float32 from safetensors alone: other formats can run code.
+
+    Args:
+        place: the part's own folder, called by its name.
+        kind: library and class, as the index names them.
+        told: what to say when it cannot be loaded; the part and the reason are added.
+
+    Raises:
+        CardError: it cannot be read, or a tensor is missing or of another shape.
+    """
+    try:
+        with one_line(place.name):
+            if not (isinstance(kind, list) and len(kind) == 2):
+                raise ValueError(f"{INDEX_FILE} says {kind!r} of it; a library and a class are needed")
+            loaded: Any = simple_get_class_obj(*kind)
+            if not place.is_dir():
+                raise FileNotFoundError("its folder is missing")
+            for path in place.glob("*config.json"):
+                if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+                    raise TypeError(f"{path.name} says nothing")
+            if isinstance(loaded, type) and issubclass(loaded, torch.nn.Module):
+                return load_network(loaded, place)
+            return loaded.from_pretrained(place, local_files_only=True)
+    except CardError as error:
+        raise CardError(f"{told}: {error}") from error
+
+
+def load_network(kind: Any, place: Path) -> Any:
+    """Load a network of diffusers or transformers, ready for use, every weight of it from the folder's files.
+
+    Where there are only weights of a variant (half precision), these are loaded, as float32 all the same. Raises
+    ValueError when a weight is missing or has another shape, and what the library raises.
+    """
+    if not (place / "config.json").is_file():
+        raise FileNotFoundError("config.json is missing")  # transformers would take its defaults
+    found = {variant_of(path.name) for path in place.glob("*.safetensors")}
+    variant = None if None in found else next((name for name in VARIANTS if name in found), None)
+    network, told = kind.from_pretrained(
+        place,
+        local_files_only=True,
+        use_safetensors=True,
+        torch_dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # told with their names below
+        **({} if variant is None else {"variant": variant}),
+    )
+    if other := sorted(each[0] for each in told["mismatched_keys"]):
+        raise ValueError(f"config.json says another shape of {_some(other)} than the weights have")
+    if missing := sorted(_missing(network, told)):
+        raise ValueError(f"the weights lack {_some(missing)}")
+    return network.eval()
+
+
+def _missing(network: Any, told: Mapping[str, Any]) -> set[str]:
+    """Names of what no file held. An index of several files may promise more than they hold: that stays on "meta"."""
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    missing = {*told["missing_keys"], *(name for name, tensor in tensors.items() if tensor.is_meta)}
+    if type(network).__module__.startswith("transformers."):
+        # Whole numbers there are counted anew (positions); which of them are saved differs between versions.
+        missing -= {name for name, tensor in tensors.items() if not tensor.is_floating_point()}
+    return missing
+
+
+def _some(names: list[str]) -> str:
+    count = f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
+    return f"{count}: {', '.join(names[:_SHOWN])}{' and others' if len(names) > _SHOWN else ''}"
+
+
+def _reason(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
