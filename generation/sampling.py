@@ -17,7 +17,8 @@ def check_sampling(
 ) -> None:
     """Refuse steps, guidance or a scheduler that a model cannot do; None takes the card's and asks for nothing.
 
-    What is not on this machine is not judged. Raises CardError, one line: the model, what came, what is possible.
+    What is not on this machine, or is damaged, is not judged: loading it says so, and costs only its own sounds.
+    Raises CardError, one line: the model, what came, what is possible.
     """
     asked = {"steps": steps, "guidance_scale": guidance_scale, "scheduler": scheduler}
     told = ", ".join(f"{name}: {value}" for name, value in asked.items() if value is not None)
@@ -27,18 +28,20 @@ def check_sampling(
     # They need diffusers: only whoever asks for something waits for it.
     from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
 
-    from generation.folder_parts import INDEX_FILE, one_line, read_index
+    from generation.folder_parts import one_line, read_index
     from generation.pipelines.any_diffusers import sampler_for
     from generation.pipelines.denoising import build_sampler
 
-    if not (folder / INDEX_FILE).is_file():
-        return  # no pipeline is here, which loading says
-    if "scheduler" not in read_index(folder):
-        raise CardError(f"{card.name}: {told} came; it has no steps, guidance or scheduler: leave them out")
     path = folder / "scheduler" / "scheduler_config.json"
-    with one_line(f"{path}: is no scheduler's configuration"):
-        config = json.loads(path.read_text(encoding="utf-8"))
-        saved = simple_get_class_obj("diffusers", config["_class_name"]).from_config(config)
+    try:
+        index = read_index(folder)
+        with one_line(f"{path}: is no scheduler's configuration"):
+            config = json.loads(path.read_text(encoding="utf-8")) if "scheduler" in index else None
+            saved = config and simple_get_class_obj("diffusers", config["_class_name"]).from_config(config)
+    except CardError:
+        return
+    if saved is None:
+        raise CardError(f"{card.name}: {told} came; it has no steps, guidance or scheduler: leave them out")
     name, count = scheduler or card.defaults.scheduler, steps or card.defaults.steps or 1
     if card.technique == "diffusers":
         sampler_for(card.name, saved, name, count)

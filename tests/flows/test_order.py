@@ -20,6 +20,7 @@ from flows.settings import read_night
 from generation.audio import Clip
 from generation.cards import Weights
 from generation.errors import CardError
+from generation.sampling import check_sampling
 from tests.flows.command_line import refused
 from tests.flows.night_kit import write_model, write_night
 from tests.generation.toy_any_diffusers import toy_stable_audio
@@ -162,6 +163,14 @@ def test_a_model_without_steps_refuses_them(
 ) -> None:
     line = refused_twice(capsys, night(f"model: {chopan}, {asked}"))
     assert f"toy-chopan: {asked} came; it has no steps, guidance or scheduler" in line
+
+
+def test_a_damaged_folder_is_left_to_loading(tango: Path, night: Callable[..., Path], tmp_path: Path) -> None:
+    damaged = shutil.copytree(tango, tmp_path / "damaged")
+    (damaged / "scheduler" / "scheduler_config.json").write_text("[]")
+    check_sampling(damaged, steps=5)
+    (damaged / "model_index.json").write_text("{")
+    check_sampling(damaged, steps=5)
 
 
 def test_a_model_that_is_not_here_is_not_judged(night: Callable[..., Path], tmp_path: Path) -> None:
