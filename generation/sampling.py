@@ -34,13 +34,14 @@ def check_sampling(
 
     path = folder / "scheduler" / "scheduler_config.json"
     try:
-        index = read_index(folder)
-        with one_line(f"{path}: is no scheduler's configuration"):
-            config = json.loads(path.read_text(encoding="utf-8")) if "scheduler" in index else None
-            saved = config and simple_get_class_obj("diffusers", config["_class_name"]).from_config(config)
+        has_one = "scheduler" in read_index(folder)
+        if has_one:
+            with one_line(f"{path}: is no scheduler's configuration"):
+                config = json.loads(path.read_text(encoding="utf-8"))
+                saved = simple_get_class_obj("diffusers", config["_class_name"]).from_config(config)
     except CardError:
         return
-    if saved is None:
+    if not has_one:
         raise CardError(f"{card.name}: {told} came; it has no steps, guidance or scheduler: leave them out")
     name, count = scheduler or card.defaults.scheduler, steps or card.defaults.steps or 1
     if card.technique == "diffusers":
