@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 FETCHED = Path("fetched")
 """What `--vggish` and `--cnn14` take for the file that was fetched."""
-_SAFETENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,11 @@ def judges_here() -> list[str]:
 
 
 def plan_judge(kind: str) -> JudgePlan:
-    """Ask how large the file is, unless it is here; one with a wrong hash is removed. Raises HubError, one line."""
+    """Ask how large the file is, unless it is here; a wrong one is fetched again. Raises HubError, one line."""
     published = published_file(kind)
     place = judges_folder() / published.name
-    if place.is_file():
-        if file_sha256(place) == published.sha256:
-            return JudgePlan(kind, published, place.stat().st_size, 0)
-        place.unlink()
+    if _is_right(place, published):
+        return JudgePlan(kind, published, place.stat().st_size, 0)
     with one_line_of(published.name, _server(published), lambda: _otherwise(published)):
         size = remote_bytes(published.address)
     return JudgePlan(kind, published, size, size - bytes_begun(place, size))
@@ -94,26 +91,30 @@ def fetch_judge(plan: JudgePlan, told: Callable[[int], None] = lambda came: None
     with one_line_of(published.name, _server(published), lambda: _otherwise(published)):
         place.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(place.parent / f".{plan.kind}.lock"):
-            if not place.is_file():
+            if not _is_right(place, published):
                 download(
                     published.name, published.address, place, plan.bytes_total,
-                    lambda path: file_sha256(path) == published.sha256, told,
+                    lambda path: _is_right(path, published), told,
                 )  # fmt: skip
     return place
 
 
 def judge_problems(kind: str) -> tuple[str, ...]:
     """Hold a fetched judge, and what was made of it, against its sha256; a line for each that differs."""
-    from catalog.embedders.published_weights import hold_same_weights
+    from catalog.embedders.published_weights import SAFETENSORS, hold_same_weights
 
     published = published_file(kind)
     path = judges_folder() / published.name
-    beside = path.with_suffix(_SAFETENSORS)
+    beside = path.with_suffix(SAFETENSORS)
     if (came := file_sha256(path)) != published.sha256:
         return (f"{path.name} has sha256 {came[:16]}..., {published.sha256[:16]}... is expected",)
     if beside.is_file() and not hold_same_weights(path, beside, published):
         return (f"{beside.name} holds other weights than {path.name}, from which it was made; remove it",)
     return ()
+
+
+def _is_right(path: Path, published: PublishedFile) -> bool:
+    return path.is_file() and file_sha256(path) == published.sha256
 
 
 def _server(published: PublishedFile) -> str:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from catalog.embedders import Embedder
-from catalog.errors import CatalogError, LibraryError
+from catalog.errors import CatalogError, EmbedderError, LibraryError, NoveltyError
 from catalog.index import VectorIndex
 from catalog.library import Library
 from catalog.novelty import NoveltyBank
 from catalog.records import SampleFilter
 from catalog.scores.extractors import Extractor
 from catalog.search import sample_scores
-from catalog.writer_lock import in_use
 from flows.judging import gate_of, read_judging
-from flows.novelty import banks_id, banks_of_library, flag_copies
+from flows.novelty import banks_of_library, flag_copies
 from flows.progress import progress
+from flows.settings import DEFAULT_BANKS, newest_config
 from generation.audio import Clip, read_clip
 from generation.corpus.nsynth import Corpus
 from generation.errors import AudioError
@@ -139,12 +139,16 @@ def catch_up(library: Library, embedder: Embedder, device: str, banks: Sequence[
 def finish_what_was_left(library: Library, load_embedder: Callable[[], Embedder]) -> bool:
     """Make usable what a killed night left behind, where that is possible; whether copies matter in this library.
 
-    They do not where the newest night compares with no bank. A library that another process works on, or that is only
-    read, is left as it is.
+    They do not where the newest night compares with no bank. A library that another process works on, that is only
+    read, or whose ear or banks are not on this machine is left as it is, and the log says why.
     """
-    banks = banks_of_library(library)
-    missing = library.missing_kinships(banks_id(banks)) if banks else []
-    if missing and not library.read_only and not in_use(library.path):
+    if not newest_config(library).get("novelty", DEFAULT_BANKS):
+        return False
+    if library.read_only or all(sample.is_copy is not None for sample in library.samples()):
+        return True
+    try:
         library.lock()
-        make_usable(library, load_embedder(), banks)
-    return bool(banks)
+        make_usable(library, load_embedder(), banks_of_library(library))
+    except (EmbedderError, LibraryError, NoveltyError) as cause:
+        logger.warning("not compared with training notes: %s", cause)
+    return True

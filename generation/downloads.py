@@ -67,7 +67,7 @@ def download(
         place: where it goes, in a folder that exists.
         bytes_total: its size.
         is_right: whether a whole file is what it should be.
-        told: is called with the bytes that have just come, less than 0 where they must come again.
+        told: is called with the bytes that have just come.
         headers: of the request, such as a token for this very server.
 
     Raises:
@@ -79,7 +79,7 @@ def download(
         part.unlink()
     with part.open("ab") as out:
         if out.tell() < bytes_total:
-            _fetch_rest(name, url, out, {**_AS_IT_IS, **(headers or {})}, told)
+            _fetch_rest(name, url, out, bytes_total, {**_AS_IT_IS, **(headers or {})}, told)
         os.fsync(out.fileno())
     if part.stat().st_size != bytes_total or not is_right(part):
         part.unlink()
@@ -88,7 +88,12 @@ def download(
 
 
 def _fetch_rest(
-    name: str, url: str, out: BufferedWriter, headers: Mapping[str, str], told: Callable[[int], None]
+    name: str,
+    url: str,
+    out: BufferedWriter,
+    bytes_total: int,
+    headers: Mapping[str, str],
+    told: Callable[[int], None],
 ) -> None:
     """Write what comes after the bytes that a file holds already, as it comes; go on where a connection breaks."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
@@ -98,19 +103,21 @@ def _fetch_rest(
         begun = out.tell()
         try:
             _stream(url, out, headers, told)
-            return
+            if out.tell() >= bytes_total:
+                return
+            reason: Exception = EOFError()  # it ended too early, without a word
         except HfHubHTTPError as error:
             if error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # the server has less of it than came already; whoever checks the file says so
             if error.response.status_code not in _PASSING:
                 raise
-            reason: Exception = error
+            reason = error
         except HTTPError as error:
             reason = error
         if out.tell() > begun:
             waits = iter(_WAITS_S)
         wait_s = next(waits, None)
-        if wait_s is None and out.tell():
+        if wait_s is None and (out.tell() or isinstance(reason, EOFError)):
             raise HubError(
                 f"{name}: the connection breaks again and again ({type(reason).__name__}); the {out.tell()} bytes that "
                 "came stay: run the same command again"
@@ -129,13 +136,14 @@ def _stream(url: str, out: BufferedWriter, headers: Mapping[str, str], told: Cal
     asked = {**headers, **({"Range": f"bytes={begun}-"} if begun else {})}
     with get_session().stream("GET", url, headers=asked, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as answer:
         hf_raise_for_status(answer)
-        if begun and answer.status_code == HTTPStatus.OK:  # this server knows no ranges: all of it comes again
-            out.truncate(0)
-            told(-begun)
+        # A server that knows no ranges sends all of it again.
+        here_already = begun if answer.status_code == HTTPStatus.OK else 0
         for chunk in answer.iter_bytes():
-            out.write(chunk)
+            new = chunk[here_already:]
+            here_already -= len(chunk) - len(new)
+            out.write(new)
             out.flush()  # a killed process leaves all that came
-            told(len(chunk))
+            told(len(new))
 
 
 def check_free_bytes(names: str, place: Path, bytes_needed: int, otherwise: str) -> None:

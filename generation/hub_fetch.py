@@ -102,8 +102,10 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
 
     check_room([plan])
     entry = locked(plan.repo, plan.asked)
-    if plan.bytes_missing == 0 and entry is not None and entry.revision == plan.revision and _whole(entry):
-        return _snapshot_of(entry)
+    if plan.bytes_missing == 0 and entry is not None and entry.revision == plan.revision:
+        folder = _snapshot_of(entry)  # its blobs were held against their hashes when this was planned
+        if all((folder / file.path).is_file() for file in entry.files):
+            return folder
     with one_line(plan.repo):
         blobs = _blobs(plan.repo)
         blobs.mkdir(parents=True, exist_ok=True)

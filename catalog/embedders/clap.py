@@ -38,7 +38,7 @@ class TransformersClap:
             loaded: Any = ClapModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
             self._extractor = ClapFeatureExtractor.from_pretrained(folder, **options)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # each file format has errors of its own
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise EmbedderError(
                 f"no CLAP model at {place} ({first}); give a folder with a ClapModel, or use the embedder 'starter'"

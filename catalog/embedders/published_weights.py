@@ -91,8 +91,8 @@ def read_published_weights(path: Path, published: PublishedFile, sha256: str | N
 
     `sha256` is what the published file must have; None takes any file. A safetensors file counts by the hash that it
     records of its origin, or by its own where it records none; that it still holds the weights which were written with
-    that record is checked. Raises EmbedderError, one line, when the file is missing, has another hash, is damaged,
-    wants to run code or holds no named weights.
+    that record is checked where the record says so. Raises EmbedderError, one line, when the file is missing, has
+    another hash, is damaged, wants to run code or holds no named weights.
     """
     if not path.is_file():
         raise EmbedderError(f"{path}: there is no such file; {published.described} or its safetensors form is needed")
@@ -171,7 +171,8 @@ def _read_safetensors(path: Path) -> PublishedWeights:
         raise EmbedderError(f"{path}: no safetensors file, or a damaged one ({error})") from error
     if origin is None:
         return PublishedWeights(tensors, _sha256(path))
-    if about.get("tensors_sha256") != _tensors_sha256(tensors):
+    # Files of earlier versions record no hash of what they hold.
+    if about.get("tensors_sha256") not in (None, _tensors_sha256(tensors)):
         raise EmbedderError(f"{path}: does not hold the weights that were written into it; remove it")
     return PublishedWeights(tensors, str(origin))
 

@@ -94,7 +94,7 @@ class VGGish(nn.Module):
     def forward(self, examples: torch.Tensor) -> torch.Tensor:
         """Log-mel examples float32 [n, 96, 64], or [n, 1, 96, 64] as published -> embeddings [n, 128], any reals."""
         # Bands above time: the longer axis in rows, which convolutions run along. See `kernels`.
-        pictures = examples.reshape(-1, 1, EXAMPLE_FRAMES, MEL_BANDS).transpose(2, 3)
+        pictures = (examples.unsqueeze(1) if examples.dim() == 3 else examples).transpose(2, 3)
         x = torch.cat([self._maps(part) for part in parts_in_cache(pictures, IN_CACHE)])
         # The weights were made where channels come last, so that is how a map [512, 6, 4] is laid out.
         return self.embeddings(x.permute(0, 3, 2, 1).flatten(1))

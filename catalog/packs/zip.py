@@ -53,7 +53,8 @@ def check_place(path: Path) -> None:
         raise PackError(f"{path}: the folder {path.parent} does not exist; make it or choose another --out")
     if path.is_dir():
         raise PackError(f"{path}: is a folder; give the name of a zip file")
-    if path.exists() and not zipfile.is_zipfile(path):
+    # Weights of PyTorch and documents are zip files too.
+    if path.exists() and not (path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)):
         raise PackError(f"{path}: is there already and is no zip file; choose another --out")
 
 

@@ -54,7 +54,7 @@ def review(
         else:
             in_force = opened.undo_review(sample.id)
         told = f"#{sample.id} {sample.prompt}: {in_force or 'not reviewed'}"
-        if sample.status == REJECTED:
+        if sample.status == REJECTED and in_force is not None:
             told += "; it stays rejected: `nightcrate gate fit` learns from this, `gate apply` may let it in"
         answer({"id": sample.id, "review": in_force}, as_json, told)
 

@@ -137,7 +137,7 @@ def open_library(folder: Path | None, to_write: bool = False) -> Library:
 
 
 def check_models(library: Library, where: SampleFilter) -> None:
-    """Raise ConfigError for a model of the filter that made nothing in this library, with those that did."""
+    """Raise ConfigError for a model of the filter that this library does not know, with those that it knows."""
     _known("model", list(where.models), tuple(sorted({model.name for model in library.models().values()})))
 
 

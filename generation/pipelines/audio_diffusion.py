@@ -26,7 +26,7 @@ from generation.pipelines.conditioning import TextStates, encode_fixed, encode_m
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
 
-TECHNIQUE_VERSION = "audio-diffusion-2"
+TECHNIQUE_VERSION = "audio-diffusion-3"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
 
 MAX_TOKENS = 64

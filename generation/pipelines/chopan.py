@@ -38,7 +38,7 @@ from generation.prompts.vocabulary import understand
 
 logger = logging.getLogger(__name__)
 
-TECHNIQUE_VERSION = "chopan-1"
+TECHNIQUE_VERSION = "chopan-2"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
 
 

@@ -90,7 +90,8 @@ def encode_fixed(tokenizer: PreTrainedTokenizerBase, text_encoder: Any, texts: S
 def with_notes(texts: Sequence[str], notes: Sequence[int | None] | None) -> list[str]:
     """Name the notes asked for in the texts, each in its own; None for no notes at all.
 
-    Sharp and flat signs become # and b: no text encoder here has read a signed note.
+    Notes are spelled as captions spell them ("A#2" for A♯2, A sharp 2 and midi 46): no text encoder here has read other
+    spellings.
 
     Raises:
         GenerationError: there are not as many notes as texts.

@@ -43,7 +43,7 @@ _LATE = 0.9  # of the training times: a sampler that starts before this one is t
 _ANY_GRID = {"dpm-solver++", "euler-ancestral"}
 
 
-def check_scheduler(name: str | None) -> None:
+def _check_scheduler(name: str | None) -> None:
     """Raise GenerationError with the nearest name for an unknown scheduler; None, the saved one, is always known."""
     if name is not None and name not in SCHEDULERS:
         raise GenerationError(unknown_name("scheduler", str(name), SCHEDULERS))
@@ -62,7 +62,7 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
         GenerationError: no such scheduler, steps not above 0 or more than it was trained on, or so many that
             the spacing of its times repeats one or leaves the trained range.
     """
-    check_scheduler(name)
+    _check_scheduler(name)
     config = dict(saved.config)  # type: ignore[attr-defined]  # every scheduler is a ConfigMixin too
     train_steps = config["num_train_timesteps"]
     if not 1 <= steps <= train_steps:

@@ -26,7 +26,7 @@ from generation.pipelines.conditioning import TextStates, encode_fixed
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
 
-TECHNIQUE_VERSION = "riffusion-1"
+TECHNIQUE_VERSION = "riffusion-2"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
 
 

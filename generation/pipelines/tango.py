@@ -29,7 +29,7 @@ from generation.pipelines.conditioning import TextStates, encode_masked
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
 
-TECHNIQUE_VERSION = "tango-1"
+TECHNIQUE_VERSION = "tango-2"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
 
 MAX_TOKENS = 512

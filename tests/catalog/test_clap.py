@@ -22,3 +22,12 @@ def test_a_folder_that_lacks_weights_is_refused_and_not_filled_at_random(tmp_pat
     with pytest.raises(EmbedderError, match="its weights lack") as told:
         load_embedder(f"transformers:{folder}")
     assert gone in str(told.value) and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("name", "content"), [("model.safetensors", b"\x00" * 100), ("config.json", b"[]")])
+def test_a_damaged_folder_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = shutil.copytree(STARTER_DIR / "clap", tmp_path / "clap")
+    (folder / name).write_bytes(content)
+    with pytest.raises(EmbedderError, match="no CLAP model at") as told:
+        load_embedder(f"transformers:{folder}")
+    assert "\n" not in str(told.value)

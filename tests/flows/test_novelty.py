@@ -31,7 +31,7 @@ from generation.audio import Clip
 from generation.corpus.nsynth import Corpus, read_audio, read_corpus
 from generation.finish import finish
 from tests.catalog.toy_library import VERSIONS, accepted, make, toy_job
-from tests.flows.command_line import refused, run
+from tests.flows.command_line import run
 from tests.toy_corpus import write_toy_corpus
 
 
@@ -243,7 +243,7 @@ def test_a_bank_beside_the_night_is_found_again_from_another_folder(library, ban
     assert [one.id for one in banks_of_library(library)] == [NoveltyBank.load(STARTER_BANK).id, bank.id]
 
 
-def test_a_pack_first_compares_what_a_killed_night_left(library, tmp_path, capsys):
+def test_a_pack_first_compares_what_a_killed_night_left(library, tmp_path, capsys, caplog):
     jobs = [toy_job(seed) for seed in range(2)]
     make(library, jobs, lambda key: replace(accepted(key), clip=fresh(), raw=None))
     out = tmp_path / "new.zip"
@@ -251,12 +251,29 @@ def test_a_pack_first_compares_what_a_killed_night_left(library, tmp_path, capsy
     library.lock()  # as while the night still works: nobody else may compare now
     with pytest.raises(PackError, match="none of 2 was compared with training notes yet"):
         make_pack(library, library.samples(), out, only_compared=True)
-    assert "none of 2 was compared" in refused(capsys, *line) and not out.exists()
+    code, _, err = run(capsys, *line)
+    assert code == 1 and "is writing to this library" in caplog.text and not out.exists()
+    assert "none of 2 was compared with training notes yet" in err.splitlines()[-1]
     library.close()
     code, told, _ = run(capsys, *line, "--json")
     assert code == 0 and len(json.loads(told)["items"]) == 2 and json.loads(told)["uncompared_left_out"] == 0
     with Library.open(library.path) as opened:
         assert [sample.is_copy for sample in opened.samples()] == [False, False]
+
+
+def test_a_pack_of_compared_sounds_needs_neither_ear_nor_banks(stocked, tmp_path, capsys, caplog):
+    away = {"embedder": "transformers:/nowhere", "novelty": ["/nowhere/bank.safetensors"]}
+    stocked.start_night("elsewhere", away)
+    stocked.close()
+    line = ("pack", "--library", stocked.path, "--json", "--out")
+    code, told, _ = run(capsys, *line, tmp_path / "a.zip")
+    assert code == 0 and (len(json.loads(told)["items"]), json.loads(told)["copies_left_out"]) == (1, 1)
+    with Library.open(stocked.path) as opened:
+        make(opened, [toy_job(9)])
+        opened.start_night("elsewhere again", away | {"again": True})
+    code, told, _ = run(capsys, *line, tmp_path / "b.zip")
+    assert code == 0 and (len(json.loads(told)["items"]), json.loads(told)["uncompared_left_out"]) == (1, 1)
+    assert "not compared with training notes: no CLAP model at /nowhere" in caplog.text
 
 
 def test_a_pack_says_how_many_were_not_compared(stocked, tmp_path):

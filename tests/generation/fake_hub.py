@@ -23,7 +23,8 @@ class FakeHub:
 
     files: path -> content. stored: the paths kept by sha256 as large files are (all *.safetensors). sent: path ->
     (method, Range, bytes sent) of every request for it. cut: path -> bytes after which the connection breaks, once;
-    always_cut: the same for every request. stall: path -> bytes after which nothing comes any more, until `released`.
+    always_cut: the same for every request. plain: files come from the start and without a length, whatever is asked.
+    stall: path -> bytes after which nothing comes any more, until `released`.
     lies: path -> what is sent in place of the content. tokens: what came as Authorization with each request for a file.
     The files are also at /elsewhere/PATH, which redirects to them.
     """
@@ -32,6 +33,7 @@ class FakeHub:
         self.files, self.commit = files, COMMIT
         self.cut: dict[str, int] = {}
         self.always_cut: dict[str, int] = {}
+        self.plain = False
         self.stall: dict[str, int] = {}
         self.lies: dict[str, bytes] = {}
         self.sent: list[tuple[str, str, str | None]] = []
@@ -116,6 +118,12 @@ def serve(files: dict[str, bytes]) -> Iterator[FakeHub]:
             hub.sent.append((self.command, path, asked))
             hub.tokens.append(self.headers.get("Authorization"))
             content = hub.lies.get(path, hub.files[path])
+            if hub.plain:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(content[: hub.cut.pop(path, len(content))])
+                self.close_connection = True
+                return
             first, _, last = (asked or "bytes=0-").removeprefix("bytes=").partition("-")
             start = int(first)
             if start >= len(content) > 0:

@@ -174,6 +174,14 @@ def test_a_connection_that_always_breaks_gets_there_in_the_end(hub: FakeHub, cap
     assert capfd.readouterr().err == ""
 
 
+def test_a_server_without_ranges_and_lengths_gets_there_too(hub: FakeHub, tmp_path: Path) -> None:
+    hub.plain, hub.cut[LARGE] = True, CUT
+    came: list[int] = []
+    url, place = f"{hub.url}/someone/toy/resolve/{COMMIT}/{LARGE}", tmp_path / "weights"
+    downloads.download(LARGE, url, place, len(WEIGHTS), lambda path: path.read_bytes() == WEIGHTS, came.append)
+    assert place.read_bytes() == WEIGHTS and sum(came) == len(WEIGHTS) and not hub.cut
+
+
 def test_what_came_before_a_line_died_stays(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "_WAITS_S", (0.01, 0.01))
     hub.cut[LARGE], hub.always_cut[LARGE] = CUT, 0

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from generation.errors import ConfigError, GenerationError
 from generation.models.full_size import AUDIO_LATENT_DIFFUSION_NOISE, RIFFUSION_NOISE, TANGO_NOISE
+from generation.pipelines import denoising
 from generation.pipelines.conditioning import TextStates, encode_fixed, encode_masked, with_note, with_notes
 from generation.pipelines.denoising import SCHEDULERS, build_sampler, denoise, seeded_noise
 from tests.generation.toy_diffusion import LONG, SHORT, toy_clip_text, toy_t5, toy_tokenizer
@@ -87,6 +88,7 @@ def test_no_count_of_steps_leaves_the_trained_times(name: str | None) -> None:
 
 
 def test_ddim_says_where_it_starts_too_late(caplog: pytest.LogCaptureFixture) -> None:
+    denoising._say_once.cache_clear()
     saved = DDPMScheduler(**TANGO_NOISE)
     assert build_sampler(saved, "ddim", 500).timesteps.max() == 999 and not caplog.records
     for _ in range(2):
