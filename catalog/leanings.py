@@ -8,11 +8,13 @@ behind a "~" hold only where no other word leans to families (a deep pad is a pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
-from generation.prompts.vocabulary import EXCLUSIVE_PAIRS, Understood
+from catalog.records import SampleRecord
+from generation.prompts.thesaurus import genders
+from generation.prompts.vocabulary import OPPOSITE, Understood
 
 LEANING = 0.75
 """What a leaning is worth beside a named quality or family (of what query.py gives them)."""
@@ -76,8 +78,6 @@ LEANING_TABLE = """
     male, female, men, women, boys, masculino, femenino; ~vocal; ;
     """
 
-_OPPOSITE = {a: b for pair in EXCLUSIVE_PAIRS for a, b in (pair, pair[::-1])}
-
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
@@ -108,7 +108,7 @@ def leanings(asked: Understood) -> tuple[Leaning, ...]:
     open_ones = [one for one in said if one is not None]
     open_ones += [Leaning(f"not {one.said}", away=one.towards, opposite=True) for one in denied if one is not None]
     strong = any(one.families and not one.weak for one in open_ones)
-    settled = {*asked.qualities, *asked.qualities_excluded, *(_OPPOSITE.get(q, "") for q in asked.qualities)}
+    settled = {*asked.qualities, *asked.qualities_excluded, *(OPPOSITE.get(q, "") for q in asked.qualities)}
     settled |= {q for one in open_ones for q in one.towards} & {q for one in open_ones for q in one.away}
     kept = []
     for one in dict.fromkeys(open_ones):
@@ -119,6 +119,16 @@ def leanings(asked: Understood) -> tuple[Leaning, ...]:
         if left.families or left.towards or left.away:
             kept.append(left)
     return tuple(kept)
+
+
+def balance(open_ones: Sequence[Leaning], sample: SampleRecord) -> tuple[bool, int]:
+    """Whether a sound is of a family that leanings lean to, and how many more qualities speak for it than against."""
+    towards = {q for one in open_ones for q in one.towards}
+    away = {q for one in open_ones for q in one.away}
+    opposed = {q for one in open_ones if one.opposite for q in one.away}
+    had = set(sample.qualities)
+    family = any(sample.family in one.families for one in open_ones)
+    return family, len(had & towards) - len(had & away) + len(opposed - had)
 
 
 def _without(words: Iterable[str], settled: Iterable[str]) -> tuple[str, ...]:
@@ -143,10 +153,5 @@ def _table() -> dict[str, Leaning]:
             named = tuple(families.replace("~", "").split())
             opposite = not (named or towards.split())
             leaning = Leaning("", named, weak, tuple(towards.split()), tuple(away.split()), opposite)
-            found.update((word, leaning) for word in _genders(words))
+            found.update((word, leaning) for forms in genders(words) for word in forms)
     return found
-
-
-def _genders(words: str) -> Iterator[str]:
-    for word in (" ".join(part.split()) for part in words.split(",")):
-        yield from (word[:-2], word[:-3] + "a") if word.endswith("o/a") else (word,)

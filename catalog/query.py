@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from catalog.leanings import LEANING, leanings
+from catalog.leanings import LEANING, balance, leanings
 from catalog.records import SampleFilter, SampleRecord
-from generation.prompts.vocabulary import EXCLUSIVE_PAIRS, Understood, note_name, understand
+from generation.prompts.vocabulary import OPPOSITE, Understood, note_name, understand
 
 _TOKENS = re.compile(r'(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+))')
 _ALIKE = {"“": '"', "”": '"', "„": '"', "−": "-", "–": "-"}  # what text programs make of " and -
@@ -26,7 +26,6 @@ FAMILY_WEIGHT, NOTE_WEIGHT, INSTRUMENT_WEIGHT, SOURCE_WEIGHT, QUALITY_WEIGHT = 3
 SAME_PITCH_CLASS = 0.5  # credit of the right note in another octave
 # Credit by semitones away: a sampler retunes these unheard, but until then they are out of tune.
 NEAR_NOTE = {1: 0.4, 2: 0.25}
-_OPPOSITE = {a: b for pair in EXCLUSIVE_PAIRS for a, b in (pair, pair[::-1])}
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def agreement(query: Query, sample: SampleRecord) -> tuple[float, tuple[str, ...
     if asked.source:
         count(SOURCE_WEIGHT, float(sample.source == asked.source), f"source {sample.source}")
     for quality in asked.qualities:
-        credit = float(quality in sample.qualities) - float(_OPPOSITE.get(quality) in sample.qualities)
+        credit = float(quality in sample.qualities) - float(OPPOSITE.get(quality) in sample.qualities)
         count(QUALITY_WEIGHT, credit, f"quality {quality}")
     leaned, reasons = _leaned(asked, sample)
     return worth + leaned, (*why, *reasons)
@@ -123,12 +122,8 @@ def agreement(query: Query, sample: SampleRecord) -> tuple[float, tuple[str, ...
 def _leaned(asked: Understood, sample: SampleRecord) -> tuple[float, tuple[str, ...]]:
     """What the leanings of a query's words are worth for a sound, and which of them it answers."""
     open_ones = leanings(asked)
-    family = any(sample.family in one.families for one in open_ones)
-    towards = {q for one in open_ones for q in one.towards}
-    away = {q for one in open_ones for q in one.away}
-    opposed = {q for one in open_ones if one.opposite for q in one.away}
+    family, qualities = balance(open_ones, sample)
     had = set(sample.qualities)
-    qualities = len(had & towards) - len(had & away) + len(opposed - had)
     why = []
     for one in open_ones:
         answered = [word for word in (sample.family, *sample.qualities) if word in (*one.families, *one.towards)]
@@ -140,15 +135,41 @@ def _leaned(asked: Understood, sample: SampleRecord) -> tuple[float, tuple[str, 
 
 
 def contradicts(query: Query) -> Callable[[SampleRecord], bool]:
-    """Return the test whether a sound is not what the query names: another family or source, or the opposite of a
-    quality ("bright" for dark). A query that names none of them contradicts nothing."""
+    """Return the test whether a sound is not what the query says.
+
+    That is another family than the named one (of "bell piano" the piano's), another source than a word says (a
+    violin is acoustic only by habit), the opposite of a quality ("bright" for dark), and what the leanings of the
+    words point away from ("pad" from a plucked guitar). A query that says none of these contradicts nothing.
+    """
     asked = query.understood
-    opposite = {_OPPOSITE.get(quality) for quality in asked.qualities} - set(asked.qualities)
+    families = (asked.family,) if asked.family else asked.families
+    source = asked.source if asked.says_source else None
+    opposite = {OPPOSITE.get(quality) for quality in asked.qualities} - set(asked.qualities)
     return lambda s: (
-        (bool(asked.families) and s.family not in asked.families)
-        or (asked.source is not None and s.source not in (None, asked.source))
+        (bool(families) and s.family not in families)
+        or (source is not None and s.source not in (None, source))
         or not opposite.isdisjoint(s.qualities)
+        or _pointed_away(asked, s)
     )
+
+
+def _pointed_away(asked: Understood, sample: SampleRecord) -> bool:
+    """Whether leanings speak against a sound, or nothing speaks for it where something must.
+
+    Something must where leanings are all that a query says, and where they lean to families: one of these, a
+    quality leant to, or, where the families give way ("ambient"), a quality that the query names.
+    """
+    open_ones = leanings(asked)
+    if not open_ones:
+        return False
+    family, qualities = balance(open_ones, sample)
+    if qualities != 0 or family:
+        return qualities < 0
+    if any(one.families and not one.weak for one in open_ones):
+        return True
+    named = asked.families or asked.source or asked.note is not None
+    must = any(one.families for one in open_ones) or not (named or asked.qualities)
+    return must and set(asked.qualities).isdisjoint(sample.qualities)
 
 
 def excluder(query: Query, full_text: Callable[[str], set[int]]) -> Callable[[SampleRecord], bool]:

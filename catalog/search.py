@@ -10,13 +10,13 @@ A search ranks by the sum of four opinions:
 - the leanings of words that settle nothing ("pad", "soft"; catalog/leanings.py), which are worth less;
 - the words: up to WORD_WEIGHT for the best full-text match, which finds what no thesaurus holds.
 
-Without full text the ear alone ranks. Filters and minus words decide beforehand which sounds take part.
+Without full text the ear alone ranks. Filters, minus words and denials decide beforehand which sounds take part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,11 +77,12 @@ def search(
     allowed = set(library.sample_ids(where)).intersection(*map(having, parsed.required))
     worded = dict(library.fulltext(parsed.words)) if fulltext else {}
     size = max(POOL, k)
-    pool = heard.among(allowed)[:size]
+    candidates = _Candidates(library, excluder(parsed, having))
+    pool = candidates.first(heard.among(allowed), size)
     if fulltext and len(allowed) > size:
-        pool += _proposed(library, parsed, where, worded, allowed)
-    excluded = excluder(parsed, having)
-    records = [s for s in _records(library, pool) if not excluded(s)]
+        for proposed in _proposed(library, parsed, where, worded):
+            pool |= candidates.first([id for id in proposed if id in allowed], POOL)
+    records = list(pool.values())
     ear = heard.deviations()
     best_word = max((worded[s.id] for s in records if s.id in worded), default=0.0)
 
@@ -115,8 +116,9 @@ def fitting(
 ) -> list[Hit]:
     """Return up to k (None: all) sounds for a query, best first, without those that contradict it.
 
-    Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the families
-    and the source that the query names, and without the opposite of a quality. Raises SearchError as `search`
+    Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the family and
+    the source that the query names, without the opposite of a quality, and with what words like "pad" lean to
+    (query.contradicts). Raises SearchError as `search`
     does, and for a query of which no word means anything here.
     """
     unknown = nothing_known(library, query)
@@ -241,23 +243,44 @@ def _with_words(query: Query, where: SampleFilter) -> Query:
     return replace(parse_query(text), excluded=query.excluded)
 
 
-def _proposed(
-    library: Library, query: Query, where: SampleFilter, worded: dict[int, float], allowed: set[int]
-) -> list[int]:
+def _proposed(library: Library, query: Query, where: SampleFilter, worded: Iterable[int]) -> Iterator[Iterable[int]]:
     """Sounds that words, leanings or the measured note propose in a library too large to rank as a whole."""
-    proposed = [id for id in worded if id in allowed][:POOL]
+    yield worded
     leaned = [word for one in leanings(query.understood) for word in (*one.families, *one.towards)]
-    proposed += [id for id, _ in library.fulltext(leaned) if id in allowed][:POOL]
+    yield [id for id, _ in library.fulltext(leaned)]
     note = query.understood.note
     if note is not None and not where.midi_notes:
         for notes in ((note,), tuple(note + step * sign for step in NEAR_NOTE for sign in (1, -1))):
-            in_tune = library.sample_ids(replace(where, midi_notes=notes))
-            proposed += [id for id in in_tune if id in allowed][:POOL]
-    return proposed
+            yield library.sample_ids(replace(where, midi_notes=notes))
+
+
+@dataclass
+class _Candidates:
+    """The sounds of a library that a query does not exclude; what was judged once is not read again."""
+
+    library: Library
+    excluded: Callable[[SampleRecord], bool]
+    judged: dict[int, SampleRecord | None] = field(default_factory=dict)
+
+    def first(self, ids: Sequence[int], size: int) -> dict[int, SampleRecord]:
+        """The first `size` of these sounds that are not excluded, by id. Reads `size` at a time: few are excluded,
+        as a rule, but all that lie nearest may be."""
+        kept: dict[int, SampleRecord] = {}
+        for start in range(0, len(ids), size):
+            some = ids[start : start + size]
+            for sample in _records(self.library, [id for id in some if id not in self.judged]):
+                self.judged[sample.id] = None if self.excluded(sample) else sample
+            taken = [record for id in some if (record := self.judged.get(id))]
+            kept |= {record.id: record for record in taken[: size - len(kept)]}
+            if len(kept) == size:
+                break
+        return kept
 
 
 def _records(library: Library, ids: Sequence[int]) -> list[SampleRecord]:
     """The records of these sounds in this order, each once."""
     wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return []
     found = {sample.id: sample for sample in library.samples(SampleFilter(ids=tuple(wanted)))}
     return [found[id] for id in wanted if id in found]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, combinations, product
 
 from catalog.records import SampleRecord
-from generation.prompts.vocabulary import EXCLUSIVE_PAIRS, understand
+from generation.prompts.vocabulary import OPPOSITE, understand
 
 MAX_QUALITIES, MAX_EXTRAS = 3, 3  # longer names are cut off in a sampler's list
 
@@ -70,7 +70,6 @@ NEUTRAL_WORDS = (
     + ("olive", "pebble", "pine", "plum", "poppy", "quartz", "raven", "ridge", "rowan", "saffron", "sage")
     + ("sienna", "slate", "spruce", "thistle", "topaz", "tulip", "umber", "walnut", "willow", "yarrow")
 )
-_OPPOSITE = {a: b for pair in EXCLUSIVE_PAIRS for a, b in (pair, pair[::-1])}
 
 
 def name_sounds(samples: Sequence[SampleRecord]) -> dict[int, str]:
@@ -99,7 +98,7 @@ def instrument_word(sample: SampleRecord) -> str:
 
 def measured_words(sample: SampleRecord) -> tuple[str, ...]:
     """Return adjectives that the sound's measured facts bear out and its qualities do not contradict."""
-    opposed = {_OPPOSITE.get(quality) for quality in sample.qualities}
+    opposed = {OPPOSITE.get(quality) for quality in sample.qualities}
 
     def below(value: float | None, limit: float) -> bool:
         return value is not None and value < limit

@@ -1,18 +1,26 @@
-"""What denies in a sentence, English and Spanish: "no bass", "anything but bass", "ausencia de brillo".
+"""The words that deny in a sentence, English and Spanish: "no bass", "anything but bass", "ausencia de brillo".
 
-A denial holds for the next word that means something, and for those joined to it by "or". Phrases that only
-look like one ("nothing but bass", "más o menos") deny nothing and mean nothing.
+How far a denial reaches is denials.py. Phrases that only look like one ("nothing but bass", "más o menos") deny
+nothing and mean nothing.
 """
 
 from __future__ import annotations
 
-_NEGATIONS = """
-    no, not, non, without, never, nor, none, nothing, neither, except, excepting, excluding, exclude,
-    avoid, minus, less, lack, lacks, lacking, absence, don't, dont, doesn't, doesnt, isn't, isnt,
-    aren't, arent, won't, wouldn't, shouldn't, anything but, everything but, all but,
-    other than, rather than, instead of, apart from, aside from,
-    sin, ni, nunca, jamas, nada, ningun, ninguno, ninguna, tampoco, excepto, salvo, menos, ausencia, falta,
+THINGS, MANNERS = "things", "manners"
+"""What a word denies: a thing with all that is said of it ("no harsh distortion"), or how something is, which is
+asked for all the same ("not overly bright bass")."""
+
+_DENY_THINGS = """
+    no, without, nor, none, except, excepting, excluding, exclude,
+    avoid, minus, lack, lacks, lacking, absence, don't, dont, doesn't, doesnt,
+    won't, wouldn't, shouldn't, do not, does not, did not, would not, should not, anything but, everything but, all but,
+    other than, rather than, instead of, apart from, aside from, free of, free from,
+    sin, ni, ningun, ninguno, ninguna, tampoco, excepto, salvo, ausencia, falta, libre de,
     todo menos, todos menos, cualquiera menos, cualquier cosa menos, en vez de, en lugar de, aparte de
+    """
+_DENY_MANNERS = """
+    not, non, never, neither, nothing, less, fewer, hardly, barely, scarcely, isn't, isnt, aren't, arent,
+    nunca, jamas, nada, menos, apenas
     """
 _NO_NEGATIONS = """
     nothing but, nothing else than, nothing other than, nothing less than, no other than, not only, not just,
@@ -23,26 +31,32 @@ _NO_NEGATIONS = """
     """
 
 
-def _phrases(words: str) -> dict[tuple[str, ...], bool]:
-    return {tuple(phrase.split()): True for phrase in words.split(",")}
+def _phrases(words: str) -> list[tuple[str, ...]]:
+    return [tuple(phrase.split()) for phrase in words.split(",")]
 
 
-_DENIES = _phrases(_NEGATIONS) | dict.fromkeys(_phrases(_NO_NEGATIONS), False)
-_LONGEST = {
-    first: max(len(phrase) for phrase in _DENIES if phrase[0] == first) for first in {phrase[0] for phrase in _DENIES}
+NEGATIONS: dict[tuple[str, ...], str] = {
+    **dict.fromkeys(_phrases(_DENY_THINGS), THINGS),
+    **dict.fromkeys(_phrases(_DENY_MANNERS), MANNERS),
+    **dict.fromkeys(_phrases(_NO_NEGATIONS), ""),
 }
-ENDINGS = frozenset("but pero sino , . ; ! ?".split())
+"""What each phrase denies; "" for those that only look like denials."""
+TOKENS = frozenset(token for phrase in NEGATIONS for token in phrase)
+"""Every token of these phrases."""
+_LONGEST = {token: max((len(phrase) for phrase in NEGATIONS if phrase[0] == token), default=0) for token in TOKENS}
+
+ENDINGS = frozenset("but pero sino , . ; ! ? | )".split()) | {"\n"}
 """Tokens at which a denial ends: "not bright, dark" and "not bright but dark" ask for dark."""
 GOES_ON = frozenset("or nor o u ni /".split())
 """Tokens that carry a denial on: "without reverb or distortion" denies both."""
 JOINS = frozenset("and y e & +".split())
-"""Tokens that carry it on from one instrument to another: "no bass and guitar"."""
+"""Tokens that carry it on to what is of the same kind: "no bass and guitar", "no reverb and distortion"."""
 
 
-def negation_at(tokens: list[str], at: int) -> tuple[int, bool]:
-    """Number of plain tokens of the longest phrase here, 0 when none starts here, and whether it denies."""
+def negation_at(tokens: list[str], at: int) -> tuple[int, str | None]:
+    """Number of plain tokens of the longest phrase here, 0 when none starts here, and what it denies."""
     for length in range(_LONGEST.get(tokens[at], 0), 0, -1):
         phrase = tuple(tokens[at : at + length])
-        if phrase in _DENIES:
-            return len(phrase), _DENIES[phrase]
-    return 0, False
+        if phrase in NEGATIONS:
+            return len(phrase), NEGATIONS[phrase]
+    return 0, None

@@ -13,12 +13,14 @@ _NOTE = re.compile(r"([a-g])(#|b)?(-1|[0-9])")
 # The same inside a text as somebody wrote it.
 _WRITTEN_NOTE = re.compile(r"(?<![a-z0-9#'])[a-g][#b]?(?:-1|[0-9])(?![a-z0-9#'])", re.IGNORECASE)
 _PLAIN_SIGNS = str.maketrans("♯♭", "#b")
-# Notes as people also write them: "A sharp 2", "A# 2", "midi 46", and in Spanish "la#2", "la sostenido 2".
+# Notes as people also write them: "A sharp 2", "A# 2", "midi 46", and in Spanish "la#2", "la sostenido 2". Without
+# the word "note", a number behind "midi" is one only within a piano's keys: "midi 2.0" and "midi 2 synth" are none.
 _SOLFEGE = {"do": "C", "re": "D", "mi": "E", "fa": "F", "sol": "G", "la": "A", "si": "B"}
+_PIANO = range(21, 109)
 _SPELLED_SIGNS = {"sharp": "#", "sostenido": "#", "flat": "b", "bemol": "b"}
 _SPELLED_NOTE = re.compile(
     rf"""(?<![a-z0-9#'])(?:
-    midi[ ]?(?:note|nota)?[ :#]?(?P<number>[0-9]{{1,3}})
+    midi[ ]?(?P<note>(?:note|nota)[ ]?)?[:#]?[ ]?(?P<number>[0-9]{{1,3}})(?![.][0-9]|[ -]?bits?\b(?![ -]?crush))
     | (?P<letter>[a-g]|{"|".join(_SOLFEGE)})[ -]?(?P<word>{"|".join(_SPELLED_SIGNS)})[ -]?(?P<octave>-1|[0-9])
     | (?P<syllable>{"|".join(_SOLFEGE)})(?P<sign>[#b]?)(?P<height>-1|[0-9])
     | (?P<sharp>[a-g])[#][ ](?P<apart>[0-9])
@@ -71,7 +73,7 @@ def _as_captions(match: re.Match[str]) -> str:
     said = match.groupdict()
     if said["number"]:
         midi = int(said["number"])
-        return note_name(midi) if midi <= 127 else match[0]
+        return note_name(midi) if midi in _PIANO or (said["note"] and midi <= 127) else match[0]
     if said["sharp"]:
         return f"{said['sharp'].upper()}#{said['apart']}"
     letter = (said["letter"] or said["syllable"]).lower()

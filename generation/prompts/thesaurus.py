@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from generation.prompts.instruments import INSTRUMENT_TABLE
-from generation.prompts.timbre import QUALITY_TABLE, SEARCH_ONLY, SOURCE_TABLE
+from generation.prompts.timbre import QUALITY_TABLE, SEARCH_ONLY, SOURCE_TABLE, THINGS
 
 Phrase = tuple[str, ...]
 
@@ -23,8 +23,10 @@ class Meaning:
     """What one phrase says for certain; every field empty means understood for search only.
 
     `source` is what the phrase names or implies; `source_weight` orders contradicting words: 3 names the
-    source ("electric"), 2 implies it ("moog"), 1 is what the instrument is by itself ("violin"). `weak`
-    families hold only where no other instrument is mentioned. `spanish` phrases put the head noun first.
+    source ("electric"), 2 implies it ("moog"), 1 is what the instrument is by itself ("violin"); `says_source` is
+    also true of an instrument whose name says the source ("electric guitar"). `weak` families hold only where no
+    other instrument is mentioned. `spanish` phrases put the head noun first. A `thing` sounds or is what a sound
+    has (timbre.THINGS).
     """
 
     family: str | None = None
@@ -32,8 +34,10 @@ class Meaning:
     source: str | None = None
     source_weight: int = 0
     quality: str | None = None
+    says_source: bool = False
     weak: bool = False
     spanish: bool = False
+    thing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,12 @@ class Entry:
     def words(self) -> tuple[str, ...]:
         """Every word that means the term, English first, without misspellings."""
         spanish = (form for forms in self.spanish for form in forms)
-        phrases = (words.removeprefix("a ").removeprefix("an ") for words in self.phrases)
+        phrases = self.bare_phrases()
         return tuple(dict.fromkeys((*self.english, *self.other, *phrases, *spanish, *self.spanish_phrases)))
+
+    def bare_phrases(self) -> tuple[str, ...]:
+        """The phrases without their article."""
+        return tuple(words.removeprefix("a ").removeprefix("an ") for words in self.phrases)
 
 
 def plain(text: str) -> str:
@@ -102,7 +110,22 @@ def lookup() -> dict[Phrase, Meaning]:
             found.setdefault(phrase(words), replace(item.meaning, source_weight=2))
     for words in _split(SEARCH_ONLY):
         found.setdefault(phrase(words), Meaning())
-    return found
+    says_source = {words for words, meaning in found.items() if meaning.source_weight == 3}
+    things = _things()
+    return {
+        words: replace(
+            meaning,
+            says_source=meaning.source is not None and any((token,) in says_source for token in words),
+            thing=meaning.family is not None or words in things,
+        )
+        for words, meaning in found.items()
+    }
+
+
+def _things() -> set[Phrase]:
+    """Phrases of the tables that name a thing without being instruments."""
+    said = [words for item in _quality_entries() for words in (*item.bare_phrases(), *item.spanish_phrases)]
+    return {phrase(words) for words in (*said, *_split(THINGS))}
 
 
 @cache
@@ -134,7 +157,7 @@ def _split(words: str) -> list[str]:
     return [word for part in words.split(",") if (word := " ".join(part.split()))]
 
 
-def _genders(words: str) -> Iterator[tuple[str, str]]:
+def genders(words: str) -> Iterator[tuple[str, str]]:
     """Read "cálido/a" as (cálido, cálida); other words serve both genders."""
     for word in _split(words):
         yield (word.removesuffix("/a"), word[:-3] + "a") if word.endswith("o/a") else (word, word)
@@ -157,12 +180,12 @@ def _fields(block: str) -> dict[str, str]:
 def _source_entries() -> Iterator[Entry]:
     for term, block in SOURCE_TABLE.items():
         fields = _fields(block)
-        implied = [form for forms in _genders(fields["implies"]) for form in forms]
+        implied = [form for forms in genders(fields["implies"]) for form in forms]
         yield Entry(
             term=term,
             meaning=Meaning(source=term, source_weight=3),
             english=tuple(_split(fields["adjectives"])),
-            spanish=tuple(_genders(fields["spanish"])),
+            spanish=tuple(genders(fields["spanish"])),
             other=tuple(_split(fields["other"])),
             misspelled=tuple(_split(fields["misspelled"])),
             implied_by=tuple(implied),
@@ -172,12 +195,12 @@ def _source_entries() -> Iterator[Entry]:
 def _quality_entries() -> Iterator[Entry]:
     for term, block in QUALITY_TABLE.items():
         fields = _fields(block)
-        spanish_other = [form for forms in _genders(fields["spanish other"]) for form in forms]
+        spanish_other = [form for forms in genders(fields["spanish other"]) for form in forms]
         yield Entry(
             term=term,
             meaning=Meaning(quality=term),
             english=tuple(_split(fields["adjectives"])),
-            spanish=tuple(_genders(fields["spanish"])),
+            spanish=tuple(genders(fields["spanish"])),
             phrases=tuple(_split(fields["phrases"])),
             spanish_phrases=tuple(_split(fields["spanish phrases"])),
             other=(*_split(fields["other"]), *spanish_other),

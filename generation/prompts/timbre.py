@@ -8,7 +8,8 @@ section 4 and its dataset page): "dark" is the lack of high frequencies that is 
 "percussive" is a loud non-harmonic sound at the onset.
 
 SEARCH_ONLY holds words that are known but settle nothing: "tremolo" may be bowing or an effect, "muted"
-shortens a guitar and not a trumpet, a pad has no family. They help a text search and label nothing.
+shortens a guitar and not a trumpet, a pad has no family. They help a text search and label nothing. THINGS says
+which words of both kinds name a thing.
 """
 
 from __future__ import annotations
@@ -149,6 +150,11 @@ QUALITY_TABLE: dict[str, str] = {
         """,
 }
 
+EXCLUSIVE_PAIRS = (("bright", "dark"), ("fast_decay", "long_release"), ("reverb", "tempo-synced"))
+"""Qualities that never meet on one NSynth note."""
+OPPOSITE = {a: b for pair in EXCLUSIVE_PAIRS for a, b in (pair, pair[::-1])}
+"""The quality that each of these excludes."""
+
 SEARCH_ONLY = """
     pad, drone, texture, atmosphere, atmospheric, soundscape, growl, growling, growly, dry, soft, hard,
     loud, quiet, gentle, deep, low, high, fat, thick, thin, wide, big, huge, small, clean, pure, hollow,
@@ -175,5 +181,30 @@ SEARCH_ONLY = """
     viento, viento madera, maderas, tambor, batería, bombo, caja, platillo, percusión, atmósfera,
     atmosférico, atmosférica, textura, analógico, analógica, ruidoso, ruidosa, áspero, áspera, rasposo,
     rasposa, dulce, potente, lento, lenta, rápido, rápida, masculino, femenino, orquesta, orquestal,
-    profundo, profunda, delgado, delgada
+    profundo, profunda, delgado, delgada, colchón, zumbido
     """
+
+THINGS = """
+    brightness, sparkle, brilliance, brillo, darkness, warmth, calidez,
+    grit, crunch, bitcrush, distrotion, con fuzz,
+    pluck, plucks, stab, stabs, pizzicato, short decay, blip, decaimiento corto,
+    long decay, slow decay, long relase, release largo,
+    chord, chords, harmony, harmonies, power chord, multiphonics, stacked notes, acorde, chrod, chrods,
+    nonlinear envelope, non linear envelope, nonlinear env, non linear env, filter envelope, swell, swells, fade in,
+    slow attack, crescendo, cresendo, sweep, wah, wah wah, ataque lento, barrido,
+    punch, thump, thwack, strong attack, sharp attack, hit, hits, slap, key click, click, clicking, pegada, golpe,
+    reverberation, verb, echo, echoes, room, hall, cathedral, plate reverb, spring reverb, ambience, ecos, reverv,
+    rever, revreb, reberb, riverb, wobble, wobbles, arp, arps, arpeggio, arpeggios, arpeggiator, stutter, trance gate,
+    arpegios,
+    synths, synthesizers, sintetizadores, sintes,
+    pad, drone, texture, atmosphere, soundscape, growl, noise, resonance, vibrato, tremolo, trill, chorus, phaser,
+    flanger, delay, glide, portamento, glissando, bend, sustain, mute, breath, attack, release, decay, envelope,
+    unison, octave, octaves, fifth, fifths, harmonic, harmonics, ensemble, section, orchestra, orchestra hit,
+    men, women, boys, vibes, vibe, kick, kick drum, bass drum, snare, snare drum, hi hat, hihat, hat, clap, tom, toms,
+    cymbal, crash, ride, drum, drums, percussion, shaker, tambourine, triangle, woodblock, timpani, timbales, bongo,
+    conga, musical saw, woodwind, woodwinds, wind, winds, riser, sound effect, fx, sfx, loop, dulcimer, didgeridoo,
+    agogo, talkbox, talk box, beatbox, sordina, viento, viento madera, maderas, tambor, batería, bombo, caja,
+    platillo, percusión, atmósfera, textura, orquesta, colchón, zumbido
+    """
+"""Words above that name what sounds or what a sound has, as the phrases of the qualities and all instruments do. The
+others say how it sounds, and something may follow that they belong to: "no harsh distortion"."""

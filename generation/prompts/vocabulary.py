@@ -6,16 +6,18 @@ Python, no third-party import: the catalogue, the prompts and the training capti
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-from generation.prompts import negation, thesaurus
-from generation.prompts.notes import midi_number, plain_notes
+from generation.prompts import thesaurus
+from generation.prompts.denials import Denied, denied_from
 from generation.prompts.notes import note_name as note_name
 from generation.prompts.notes import parse_note as parse_note
+from generation.prompts.notes import plain_notes
 from generation.prompts.notes import renamed_notes as renamed_notes
+from generation.prompts.phrases import ALTERNATIVES, PREPOSITIONS, Item, items
+from generation.prompts.timbre import EXCLUSIVE_PAIRS as EXCLUSIVE_PAIRS
+from generation.prompts.timbre import OPPOSITE as OPPOSITE
 
 SOURCES = ("acoustic", "electronic", "synthetic")
 FAMILIES = (
@@ -26,9 +28,6 @@ QUALITIES = (
     "bright", "dark", "distortion", "fast_decay", "long_release", "multiphonic", "nonlinear_env",
     "percussive", "reverb", "tempo-synced",
 )  # fmt: skip
-EXCLUSIVE_PAIRS = (("bright", "dark"), ("fast_decay", "long_release"), ("reverb", "tempo-synced"))
-"""Qualities that never meet on one NSynth note."""
-
 # Notes of NSynth per family, one column per source (table of the dataset page).
 _NOTES = {
     "bass": (200, 8_387, 60_368),
@@ -55,25 +54,8 @@ THIN_CELLS: tuple[tuple[str, str], ...] = tuple(cell for cell in CELLS if _COUNT
 LOWEST_NOTE, HIGHEST_NOTE = 21, 108
 """MIDI range of NSynth, A0 to C8: notes a model may be asked for."""
 
-_TOKEN = re.compile(
-    r"[a-g](?:#|b)?-1(?![a-z0-9])"  # a note below C0: its minus is no hyphen
-    r"|[a-z]+-(?:like|ish|esque|style|type)(?![a-z])"  # "flute-like" names no flute
-    r"|[a-z0-9#]+(?:'[a-z0-9#]+)*|[,;/|&+\n]|[().:!?]"
-)
-_ALTERNATIVES = frozenset("and or y e o u , ; / | & +".split()) | {"\n"}
-_PREPOSITIONS = frozenset("with like in on of from for over through playing de del con como para en sobre".split())
-_FILLERS = frozenset(
-    """
-    a an the some any very too much so really quite slightly bit little plenty sound sounds sounding
-    note notes tone tones sample samples one shot shots oneshot instrument at by that is its s my i want
-    please to me give un una unos unas el la los las lo al muy mas mucho mucha poco poca algo demasiado
-    sonido sonidos nota notas tono tonos muestra instrumento que es quiero su
-    but just only anything everything something all be been are were there do does did have has having need
-    needs use using include including i'm im i'd i'll would could human kind type sort find search looking
-    pero sino todo toda todos todas cualquier cualquiera cosa cosas algun alguna ser sea suene suena hay haya
-    tiene tenga necesito usar busco dame solamente tipo humana humano humanas
-    """.split()
-)
+# What a text cut short must not begin or end with, where a denial stood.
+_LOOSE = frozenset("and y & + or but pero sino with con".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +63,10 @@ class Understood:
     """What a text says in NSynth's words, and nothing that it does not say.
 
     family is None when no family is named or several are on a par ("bass or guitar"); families has all
-    of them. source is None when neither a word nor the instrument settles it. qualities are in index
-    order. note is a MIDI number, None without one or with several. instruments are English names
-    ("rhodes"). words_used holds the phrases understood, search-only ones too; words_unknown the rest.
+    of them. source is None when neither a word nor the instrument settles it; says_source is whether a word
+    says it ("electric violin", not "violin"). qualities are in index order. note is a MIDI number, None
+    without one or with several. instruments are English names ("rhodes"). words_used holds the phrases
+    understood, search-only ones too; words_unknown the rest.
 
     The fields that end in _excluded hold what is denied ("no reverb") in the same terms, words_excluded
     the denied phrases that settle nothing in them ("no kick drum"); what is named as well as denied is not
@@ -104,6 +87,7 @@ class Understood:
     sources_excluded: tuple[str, ...] = ()
     qualities_excluded: tuple[str, ...] = ()
     words_excluded: tuple[str, ...] = ()
+    says_source: bool = False
     wanted: str = ""
 
 
@@ -146,51 +130,60 @@ def understand(text: str) -> Understood:
 
     Longer phrases win over shorter ones ("bass clarinet" is a reed). The family is the head noun: the
     last one named in English ("bell piano"), the first in Spanish, and what stands before a preposition
-    ("organ with choir"). What a negation denies ("no bass", "anything but bass") is not named.
+    ("organ with choir"). What a negation denies ("no bass", "anything but bass"; denials.py) is not named.
     """
     shown = plain_notes(text)
-    tokens = list(_TOKEN.finditer(thesaurus.plain(shown).replace("’", "'")))
-    reading = _Reading([token[0] for token in tokens])
+    reading = _Reading(items(thesaurus.plain(shown).replace("’", "'")))
     told = reading.result()
-    if not reading.denials or not (told.words_used or told.words_unknown):
+    if not reading.spans or not (told.words_used or told.words_unknown):
         return replace(told, wanted=text)
-    spans = [(tokens[first].start(), tokens[last].end()) for first, last in reading.denials]
-    return replace(told, wanted=_without_spans(shown, spans))
+    return replace(told, wanted=_without_spans(shown, reading.spans))
 
 
 def _without_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """A text without these parts, which count in its plain letters: an accent of its own has none."""
+    """A text without these parts, which count in its plain letters: an accent of its own has none.
+
+    An "and", "but" or "with" that is left dangling beside a part goes too.
+    """
     places = [at for at, character in enumerate(text) for _ in thesaurus.plain(character)]
-    kept, at = "", 0
-    for start, end in spans:
-        kept += text[at : places[start]]
-        at = places[end - 1] + 1
-    return " ".join((kept + text[at:]).split()).replace(" ,", ",").strip(" ,;")
+    kept: list[str] = []
+    at = 0
+    for start, end in (*spans, (len(places), None)):
+        words = text[at : places[start] if end else None].replace(",", " , ").split()
+        while words and end and words[-1].casefold() in _LOOSE:
+            words.pop()
+        while words and at and words[0].casefold() in _LOOSE:
+            words.pop(0)
+        kept += words
+        at = places[end - 1] + 1 if end else at
+    return " ".join(kept).replace(" ,", ",").strip(" ,;")
 
 
 @dataclass
 class _Reading:
-    """One pass over the tokens of a text, and what it has met so far; denials: first and last token of each."""
+    """One pass over the items of a text, and what it has met so far; spans: places of the denials in the text."""
 
-    tokens: list[str]
+    items: list[Item]
     segments: list[list[tuple[thesaurus.Meaning, bool]]] = field(default_factory=lambda: [[]])
     named: list[thesaurus.Meaning] = field(default_factory=list)
-    denied: list[thesaurus.Meaning] = field(default_factory=list)
+    denied: list[Denied] = field(default_factory=list)
     notes: set[int] = field(default_factory=set)
     used: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    unsettled: list[str] = field(default_factory=list)
-    denials: list[tuple[int, int]] = field(default_factory=list)
+    spans: list[tuple[int, int]] = field(default_factory=list)
 
     def result(self) -> Understood:
-        """Read all tokens and sum up."""
+        """Read all items and sum up."""
         self._read()
         family, families = self._family()
-        denied = {meaning.quality for meaning in self.denied if meaning.quality}
+        words_denied = [word for phrase in self.denied for word in self._refused(phrase)]
+        meanings = [word.meaning for word in words_denied if word.meaning is not None]
+        denied = {meaning.quality for meaning in meanings if meaning.quality}
         qualities = {meaning.quality for meaning in self.named if meaning.quality} - denied
         instruments = tuple(dict.fromkeys(m.instrument for m in self.named if m.instrument))
+        source = self._source(family)
         return Understood(
-            source=self._source(family),
+            source=source,
             family=family,
             qualities=in_order(tuple(filter(None, qualities))),
             note=self.notes.pop() if len(self.notes) == 1 else None,
@@ -200,77 +193,59 @@ class _Reading:
             instruments=instruments,
             # "No rhodes" excludes no other keyboard, "no moog bass" no other synthesiser.
             families_excluded=_only_denied(
-                (m.family for m in self.denied if not m.instrument), (m.family for m in self.named)
+                (m.family for m in meanings if not m.instrument), (m.family for m in self.named)
             ),
-            instruments_excluded=_only_denied((m.instrument for m in self.denied), instruments),
-            sources_excluded=_only_denied(
-                (m.source for m in self.denied if not m.family), (m.source for m in self.named)
-            ),
+            instruments_excluded=_only_denied((m.instrument for m in meanings), instruments),
+            sources_excluded=_only_denied((m.source for m in meanings if not m.family), (m.source for m in self.named)),
             qualities_excluded=in_order(tuple(filter(None, denied))),
-            words_excluded=_only_denied(self.unsettled, (*self.used, *self.unknown)),
+            words_excluded=_only_denied(map(_settles_nothing, words_denied), (*self.used, *self.unknown)),
+            says_source=any(m.says_source for m in self.named if m.source == source),
         )
 
     def _read(self) -> None:
-        tokens = [_base(token) for token in self.tokens]
         at, beside = 0, False
-        denial: int | None = None  # the token at which the denial in force began
-        while at < len(tokens):
-            token = tokens[at]
-            length, meaning = _longest(tokens, at)
-            if meaning is not None:
-                self._take(" ".join(self.tokens[at : at + length]), meaning, denial, beside)
-                beside = False
-                at += length
-                if denial is not None:
-                    self.denials.append((denial, at - 1))
-                    denial = at if self._goes_on(tokens, at, meaning) else None
-                continue
-            length, denies = negation.negation_at(tokens, at)
-            if length:
-                denial = at if denies and denial is None else denial
-                at += length
-                continue
-            if token in negation.ENDINGS:
-                denial = None
-            if token in _ALTERNATIVES:
-                beside = True
-            elif token in _PREPOSITIONS:
-                self.segments.append([])
-            elif (note := midi_number(token)) is not None:
-                if denial is None:
-                    self.notes.add(note)
-                    self.used.append(token)
-                else:
-                    self.denials.append((denial, at))
-                    denial = None
-            elif token[0].isalpha() and token not in _FILLERS:
-                (self.unknown if denial is None else self.unsettled).append(self.tokens[at])
-                if denial is not None:
-                    self.denials.append((denial, at))
-                    denial = None
+        while at < len(self.items):
+            item = self.items[at]
             at += 1
+            if item.denies:
+                found, after = denied_from(self.items, at - 1, any(self.segments))
+                self.denied += found
+                if found:
+                    self.spans.append((item.start, self.items[after - 1].end))
+                    at, beside = after, False
+            elif item.meaning is not None:
+                self.used.append(item.said)
+                self.named.append(item.meaning)
+                if item.meaning.family:
+                    self.segments[-1].append((item.meaning, beside))
+                beside = False
+            elif item.note is not None:
+                self.notes.add(item.note)
+                self.used.append(item.word)
+            elif item.unknown:
+                self.unknown.append(item.said)
+            elif item.word in ALTERNATIVES:
+                beside = True
+            elif item.word in PREPOSITIONS:
+                self.segments.append([])
 
-    def _take(self, said: str, meaning: thesaurus.Meaning, denial: int | None, beside: bool) -> None:
-        """Note what a phrase means, as named or as denied."""
-        if denial is None:
-            self.used.append(said)
-            self.named.append(meaning)
-            if meaning.family:
-                self.segments[-1].append((meaning, beside))
-            return
-        self.denied.append(meaning)
-        if not (meaning.family or meaning.source or meaning.quality):
-            self.unsettled.append(said)
+    def _refused(self, phrase: Denied) -> tuple[Item, ...]:
+        """The words of a denied phrase that are excluded: its thing; how it is where that is all that is said, or
+        where the thing is asked for too ("bass, no deep bass"), and then of words nobody knows only if all are."""
+        if phrase.thing is not None and not (phrase.manner and self._asked_for(phrase.thing)):
+            return (phrase.thing,)
+        return tuple(word for word in phrase.manner if word.meaning is not None) or phrase.manner
 
-    @staticmethod
-    def _goes_on(tokens: list[str], at: int, denied: thesaurus.Meaning) -> bool:
-        """Whether the next token carries a denial on: "no reverb or distortion" denies both, "no reverb, dark" one."""
-        if at >= len(tokens):
-            return False
-        if tokens[at] in negation.JOINS and at + 1 < len(tokens):
-            joined = _longest(tokens, at + 1)[1]
-            return bool(denied.family and joined is not None and joined.family)
-        return tokens[at] in negation.GOES_ON
+    def _asked_for(self, thing: Item) -> bool:
+        """Whether a text names a thing that it denies elsewhere."""
+        meaning = thing.meaning
+        if meaning is None or not (meaning.family or meaning.quality):
+            return thing.said in self.used
+        return any(
+            (m.instrument, m.family, m.quality) == (meaning.instrument, meaning.family, meaning.quality)
+            or (meaning.family is not None and not meaning.instrument and m.family == meaning.family)
+            for m in self.named
+        )
 
     def _family(self) -> tuple[str | None, tuple[str, ...]]:
         """Return the head noun's family and every family named on a par with it."""
@@ -298,50 +273,14 @@ class _Reading:
         return None
 
 
+def _settles_nothing(item: Item) -> str | None:
+    """A denied word as written, None where it has a meaning in NSynth's terms."""
+    meaning = item.meaning
+    settled = item.note is not None or (meaning and (meaning.family or meaning.source or meaning.quality))
+    return None if settled else item.said
+
+
 def _only_denied(denied: Iterable[str | None], named: Iterable[str | None]) -> tuple[str, ...]:
     """What is denied and not named too, each once."""
     kept = set(named)
     return tuple(dict.fromkeys(word for word in denied if word and word not in kept))
-
-
-def _longest(tokens: list[str], at: int) -> tuple[int, thesaurus.Meaning | None]:
-    """Length and meaning of the longest known phrase that starts at a token."""
-    known = thesaurus.lookup()
-    for length in range(thesaurus.longest_from().get(tokens[at], 0), 0, -1):
-        words = tuple(tokens[at : at + length])
-        # "horns" is known by itself; "french horns" is known as "french horn".
-        meaning = known.get(words) or known.get((*words[:-1], words[-1].removesuffix("s")))
-        if meaning is not None:
-            return len(words), meaning
-    return 0, None
-
-
-@lru_cache(maxsize=4096)
-def _base(token: str) -> str:
-    """Return the token as the thesaurus knows it: singular, or an instrument with one letter mistyped."""
-    known = thesaurus.known_tokens()
-    if token in known or not token[0].isalpha() or token in _FILLERS:
-        return token
-    for ending in ("es", "s"):
-        if token.endswith(ending) and token.removesuffix(ending) in known:
-            return token.removesuffix(ending)
-    if len(token) >= 6:
-        near = (item for item in thesaurus.instrument_words() if _one_slip_apart(token, item[0]))
-        meant = dict(near)
-        if len(set(meant.values())) == 1:
-            return min(meant)
-    return token
-
-
-def _one_slip_apart(a: str, b: str) -> bool:
-    """Whether one letter added, dropped, changed or swapped with its neighbour makes b of a."""
-    if abs(len(a) - len(b)) > 1:
-        return False
-    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    rest_a, rest_b = a[start:], b[start:]
-    return (
-        rest_a[1:] == rest_b[1:]
-        or rest_a[1:] == rest_b
-        or rest_a == rest_b[1:]
-        or (rest_a[:2] == rest_b[:2][::-1] and rest_a[2:] == rest_b[2:])
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.leanings import Leaning, leanings
+from catalog.leanings import LEANING_TABLE, Leaning, leanings
 from generation.prompts.vocabulary import FAMILIES, QUALITIES, understand
 
 
@@ -61,20 +61,28 @@ def test_most_words_lean_to_nothing(text: str) -> None:
     assert leaned(text) == {}
 
 
+def table() -> list[list[str]]:
+    """The lines of the table: words, families, qualities leant to, qualities leant away from."""
+    lines = LEANING_TABLE.replace("\n" + 8 * " ", " ").split("\n")
+    return [[part.strip() for part in line.split(";")] for line in lines if line.strip()]
+
+
 def test_leanings_name_only_what_nsynth_knows() -> None:
-    words = "pad drone ambient ethereal dreamy lush airy epic soft smooth aggressive harsh rough growl clean dry tight"
-    for word in [
-        *words.split(),
-        "held",
-        "bowed",
-        "supersaw",
-        "metallic",
-        "sub",
-        "hollow",
-        "nasal",
-        "woodwind",
-        "female",
-    ]:
-        for one in leaned(word).values():
-            assert set(one.families) <= set(FAMILIES), word
-            assert {*one.towards, *one.away} <= set(QUALITIES) and not set(one.towards) & set(one.away), word
+    assert len(table()) > 40
+    for words, families, towards, away in table():
+        assert set(families.removeprefix("~").split()) <= set(FAMILIES), words
+        assert {*towards.split(), *away.split()} <= set(QUALITIES), words
+        assert not set(towards.split()) & set(away.split()), words
+        assert families or towards or away, words
+
+
+def test_every_word_of_the_table_leans() -> None:
+    said = [word for words, *_ in table() for word in words.replace(" ", "_").replace(",_", " ").split()]
+    forms = [form for word in said for form in ((word[:-2], word[:-3] + "a") if word.endswith("o/a") else (word,))]
+    assert len(forms) == len(set(forms)) > 200
+    for form in forms:
+        told = understand(form.replace("_", " "))
+        # A word that names a quality or instrument as well may leave nothing open.
+        assert leanings(told) or told.qualities or told.families, form
+        if not (told.qualities or told.families):
+            assert leaned(form.replace("_", " "))[form.replace("_", " ")], form

@@ -13,11 +13,12 @@ import pytest
 
 from catalog.errors import LibraryError, SearchError
 from catalog.library import Library
-from catalog.query import agreement, parse_query
+from catalog.query import agreement, contradicts, parse_query
 from catalog.records import DROP, JobRecord, ResultRecord, SampleFilter, SampleRecord
 from catalog.scores.percentile import percentiles
 from catalog.search import Hit, fitting, nothing_known, sample_scores, search, similar
 from generation.audio import Clip
+from generation.prompts.vocabulary import SOURCES
 from tests.catalog.toy_embedder import ToyEmbedder, sounding
 from tests.catalog.toy_library import accepted, make, toy_job
 
@@ -242,6 +243,53 @@ def test_only_what_fits_is_chosen(stocked: Library, shelf: dict[str, int]) -> No
     assert len(fitting(stocked, EMBEDDER, "", basses)) == 3
 
 
+@pytest.mark.parametrize(
+    ("query", "packed", "left_out"),
+    [
+        # A source counts where a word says it: a violin is acoustic only by habit.
+        ("violin", ("string acoustic", "string electronic", "string"), ("flute acoustic",)),
+        ("trumpet", ("brass electronic",), ()),
+        ("harpsichord", ("keyboard electronic",), ()),
+        ("bass guitar", ("bass acoustic",), ("guitar electronic",)),
+        ("electric violin", ("string electronic", "string"), ("string acoustic",)),
+        ("synth bass", ("bass synthetic",), ("bass acoustic",)),
+        ("electric guitar", ("guitar electronic",), ("guitar acoustic",)),
+        # The head noun alone; both where they are on a par.
+        ("bell piano", ("keyboard acoustic",), ("mallet acoustic",)),
+        ("bass or flute", ("bass", "flute"), ("organ",)),
+        # Leanings: something speaks for the sound, and not more against it.
+        ("pad", ("organ", "string dark", "guitar long_release"), ("guitar", "guitar dark", "organ fast_decay")),
+        ("ambient", ("organ", "guitar reverb"), ("guitar acoustic percussive fast_decay", "guitar")),
+        ("soft", ("guitar dark",), ("guitar", "guitar bright", "guitar dark percussive distortion")),
+        ("clean", ("guitar", "bass bright"), ("guitar distortion",)),
+        ("woodwind", ("flute", "reed"), ("guitar",)),
+        ("warm pad", ("organ dark", "guitar dark reverb"), ("guitar dark", "organ bright", "organ dark percussive")),
+        ("soft bass", ("bass", "bass dark"), ("bass bright", "bass distortion percussive", "guitar dark")),
+        ("no bass", ("guitar", "bass"), ()),
+        ("A2", ("guitar percussive",), ()),
+    ],
+)
+def test_what_contradicts_a_query(
+    query: str, packed: tuple[str, ...], left_out: tuple[str, ...], stocked: Library
+) -> None:
+    contradicting = contradicts(parse_query(query))
+
+    def sound(tags: str) -> SampleRecord:
+        family, *rest = tags.split()
+        source = next((word for word in rest if word in SOURCES), None)
+        return replace(stocked.samples()[0], family=family, source=source, qualities=tuple(rest))
+
+    assert [tags for tags in packed if contradicting(sound(tags))] == []
+    assert [tags for tags in left_out if not contradicting(sound(tags))] == []
+
+
+def test_a_pack_of_what_is_not_denied(stocked: Library, shelf: dict[str, int]) -> None:
+    assert ids(fitting(stocked, EMBEDDER, "organ, no loud basses")) == [shelf["organ"]]
+    assert ids(fitting(stocked, EMBEDDER, "pad")) == [shelf["organ"]]
+    bright = fitting(stocked, EMBEDDER, "not overly bright bass")
+    assert set(ids(bright)) == {shelf["dark bass"], shelf["dirty bass"]}
+
+
 # -------------------- excluded and required
 
 
@@ -364,6 +412,28 @@ def test_a_library_larger_than_the_pool_still_finds_words_and_notes(
     assert ids(search(stocked, EMBEDDER, "D#2", k=1)) == [shelf["dirty bass"]]
     assert ids(search(stocked, EMBEDDER, "pad", k=1)) == [shelf["organ"]]
     assert len(search(stocked, EMBEDDER, "flute", k=7)) == len(shelf)
+
+
+@pytest.mark.parametrize(
+    "query", ["no bass", "dark -bass", "sin bajo", "bass -synthetic -electronic", "dark, not a bass"]
+)
+def test_what_is_excluded_takes_no_place_in_the_pool(
+    query: str, stocked: Library, shelf: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.search.POOL", 1)
+    basses = {shelf["dark bass"], shelf["bright bass"], shelf["dirty bass"]}
+    found = ids(search(stocked, EMBEDDER, query, k=2))
+    assert len(found) == 2 and not basses & set(found)
+
+
+def test_the_rest_of_the_library_is_found_when_the_nearest_are_excluded(
+    stocked: Library, shelf: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.search.POOL", 1)
+    assert ids(search(stocked, EMBEDDER, "no bass", k=7)) == ids(search(stocked, EMBEDDER, "-bass bass", k=7))
+    # The words propose the dark basses first; a dark sound that is no bass still takes part.
+    assert ids(search(stocked, EMBEDDER, "dark -bass", k=1)) == [shelf["bassy flute"]]
+    assert search(stocked, EMBEDDER, "bass -bass -flute -harpsichord -organ", k=1) == []
 
 
 # -------------------- nothing to search
