@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from catalog.records import SampleRecord
-from generation.prompts.thesaurus import genders
-from generation.prompts.vocabulary import OPPOSITE, Understood
+from generation.prompts.vocabulary import OPPOSITE, Understood, genders
 
 LEANING = 0.75
 """What a leaning is worth beside a named quality or family (of what query.py gives them)."""

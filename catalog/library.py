@@ -299,8 +299,8 @@ class Library:
         with self._store.read() as connection:
             return vectors.get(connection, embedder_id, ids)
 
-    def embedding_state(self, embedder_id: str) -> EmbeddingState:
-        """What an index of this embedder would be built from now."""
+    def embedding_state(self, embedder_id: str | None = None) -> EmbeddingState:
+        """What an index of this embedder would be built from now; None: of the one that heard the sounds last."""
         with self._store.read() as connection:
             return vectors.state(connection, embedder_id)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, true
 
 from catalog.errors import LibraryError
 from catalog.records import ACCEPTED, EmbeddingState
@@ -87,15 +87,17 @@ def get(connection: Connection, embedder_id: str, ids: Sequence[int] | None = No
     return np.array(wanted, dtype=np.int64), vectors.astype(np.float32)
 
 
-def state(connection: Connection, embedder_id: str) -> EmbeddingState:
-    """What an index of this embedder would be built from now."""
+def state(connection: Connection, embedder_id: str | None) -> EmbeddingState:
+    """What an index of this embedder would be built from now; None: of the one whose vector was written last."""
+    newest = func.coalesce(func.max(embedding.c.id), 0)
     row = connection.execute(
-        select(embedder.c.dim, func.count(embedding.c.id), func.coalesce(func.max(embedding.c.id), 0))
+        select(embedder.c.name, embedder.c.dim, func.count(embedding.c.id), newest)
         .outerjoin(embedding, embedding.c.embedder_id == embedder.c.id)
-        .where(embedder.c.name == embedder_id)
-        .group_by(embedder.c.dim)
+        .where(true() if embedder_id is None else embedder.c.name == embedder_id)
+        .group_by(embedder.c.name, embedder.c.dim)
+        .order_by(newest.desc())
     ).first()
-    return EmbeddingState(embedder_id, *row) if row else EmbeddingState(embedder_id, 0, 0, 0)
+    return EmbeddingState(*row) if row else EmbeddingState(embedder_id or "", 0, 0, 0)
 
 
 def embedders(connection: Connection) -> list[str]:

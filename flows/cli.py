@@ -33,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # it takes what stands in brackets, such as "[both]", for markup and hides it
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     nights.night,

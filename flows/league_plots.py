@@ -36,7 +36,7 @@ def _picture(rows: Sequence[Row]) -> bytes:
     from matplotlib.figure import Figure
 
     models = sorted({row.model for row in rows})
-    names = [f"{row.label} {row.model}".strip() for row in rows]
+    names = [f"{row.label} {row.model} (n {row.n}{_unranked(row)})".strip() for row in rows]
     picture = Figure(figsize=(8, 1.6 + 0.3 * len(rows)), layout="constrained")
     axes = picture.subplots()
     for place, row in enumerate(rows):
@@ -44,14 +44,18 @@ def _picture(rows: Sequence[Row]) -> bytes:
         colour = f"C{models.index(row.model) % 10}"
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=3, alpha=0.5, solid_capstyle="butt")
         axes.plot([row.value], [place], "o", color=colour)
-    axes.set_yticks(range(len(rows)), [f"{name} (n {row.n})" for name, row in zip(names, rows, strict=True)])
+    axes.set_yticks(range(len(rows)), names)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     first = rows[0]
     length = "" if first.length_s is None else f" cut to {first.length_s:g} s"
-    told = "; ranks are shared where n differs much" if any(row.held_by_n for row in rows) else ""
+    told = "; too different n are not ranked apart" if any(row.held_by_n for row in rows) else ""
     axes.set_xlabel(f"{first.figure}, 95 % interval; lower is better{told}")
     axes.set_title(f"against {first.reference}{length}\njudge {first.embedder}", fontsize=9)
     out = io.BytesIO()
     picture.savefig(out, format="png", dpi=120, metadata={"Software": None})
     return out.getvalue()
+
+
+def _unranked(row: Row) -> str:
+    return ", no rank" if row.held_by_n and row.rank is None else ""

@@ -1,7 +1,8 @@
 """The league as people and programs read it: rows with interval and rank, as text and as CSV.
 
-A rank stands beside a figure only where an interval does, and is shared by all models that the figures do not tell
-apart (catalog/scores/comparing.py). Within one rank models come by name, so that not even the order says more.
+A rank stands beside a figure only where an interval does, and where its number of sounds lets it be compared with the
+others; it is shared by all models that the figures do not tell apart (catalog/scores/comparing.py). Within one rank
+models come by name, so that not even the order says more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from catalog.scores.comparing import NOTE, held_by_n, score_ranks
+from catalog.scores.comparing import NOTE, rank_scores
 
 if TYPE_CHECKING:
     from catalog.records import ScoreRecord
@@ -25,9 +26,8 @@ class Row:
     """One figure of one model.
 
     kind: all, family or quality; label: which of them ("" for all). low, high: its interval; rank: among the `of`
-    models that have an interval of the same figure for the same sounds, 1 the best. value and rank are None where
-    `reason` says why. held_by_n: its interval lies apart from that of another, and too different numbers of sounds
-    alone keep it from another rank.
+    models that are ranked by the same figure for the same sounds, 1 the best. value and rank are None where `reason`
+    says why. held_by_n: why its number of sounds keeps it from any rank, or from one of its own where all share one.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Row:
     embedder: str
     reference: str
     reason: str | None
-    held_by_n: bool
+    held_by_n: str | None
     settings: dict[str, Any]
 
 
@@ -102,7 +102,7 @@ def _kind_and_label(score: ScoreRecord) -> tuple[str, str]:
 def _ranked(kind: str, label: str, scores: Sequence[ScoreRecord]) -> list[Row]:
     """The rows of one comparison."""
     made = {score.subject if kind == "all" else score.subject.rpartition("/")[0]: score for score in scores}
-    place, held = score_ranks(made), held_by_n(made)
+    ranking = rank_scores(made)
     rows = [
         Row(
             kind=kind,
@@ -112,19 +112,19 @@ def _ranked(kind: str, label: str, scores: Sequence[ScoreRecord]) -> list[Row]:
             value=score.value,
             low=score.settings.get("low"),
             high=score.settings.get("high"),
-            rank=place.get(model),
-            of=len(place),
+            rank=ranking.ranks.get(model),
+            of=len(ranking.ranks),
             n=score.n,
             length_s=score.settings.get("length_s"),
             embedder=score.embedder,
             reference=score.reference,
             reason=score.reason,
-            held_by_n=model in held,
+            held_by_n=ranking.held_by_n.get(model),
             settings=score.settings,
         )
         for model, score in made.items()
     ]
-    return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0, row.model))
+    return sorted(rows, key=lambda row: (row.rank is None, row.value is None, row.rank or 0, row.model))
 
 
 def _length(row: Row) -> str:
@@ -151,4 +151,5 @@ def _figure(row: Row) -> str:
     against = f", reference n {row.settings['reference_n']}" if "reference_n" in row.settings else ""
     floor = row.settings.get("of_the_reference_itself")
     real = "" if floor is None else f", real notes {floor:.3g}"
-    return f"{row.value:.3g} ({reach}; n {row.n}{against}{real})"
+    unranked = f"; no rank, {row.held_by_n}" if row.held_by_n and row.rank is None else ""
+    return f"{row.value:.3g} ({reach}; n {row.n}{against}{real}){unranked}"

@@ -155,7 +155,7 @@ def device_name(asked: str | None) -> str:
 
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        check_device(name)
+        check_device(name, "auto, cpu, cuda or cuda:N")
     except ConfigError as error:
         raise SettingsError(str(error)) from None
     return name

@@ -8,27 +8,35 @@ from typing import Any
 
 from catalog.scores.stale import StaleScores
 
-REFRESH = "nightcrate league --refresh"
-AGAIN = "nightcrate league --reference FOLDER"
-
 
 def stale_lines(stale: Sequence[StaleScores]) -> list[str]:
-    """One line for what --refresh measures again, and one for what was measured against notes of somebody's own."""
-    lines = []
-    for by_refresh, told, command in (
-        (True, "scores are", REFRESH),
-        (False, "scores against your own notes are", AGAIN),
-    ):
-        # Several judges have heard the same sounds of a model.
-        models = dict.fromkeys(_model(one) for one in stale if one.by_refresh == by_refresh)
-        if models:
-            lines.append(f"{told} of other sounds than are accepted now: {', '.join(models)}; {command} measures again")
-    return lines
+    """One line for each judge: which models' figures are of other sounds, and the command that measures them again."""
+    judged: dict[str, list[StaleScores]] = {}
+    for one in stale:
+        judged.setdefault(one.embedder, []).append(one)
+    return [
+        f"scores by {judge} against {_references(some)} are of other sounds than are accepted now: "
+        f"{', '.join(map(_model, some))}; measure again: {measure_again(some[0])}"
+        for judge, some in judged.items()
+    ]
 
 
 def stale_json(stale: Sequence[StaleScores]) -> list[dict[str, Any]]:
     """The same as plain JSON."""
-    return [asdict(one) | {"measure_again": REFRESH if one.by_refresh else AGAIN} for one in stale]
+    return [asdict(one) | {"measure_again": measure_again(one)} for one in stale]
+
+
+def measure_again(one: StaleScores) -> str:
+    """The command after which a judge's figures are of the sounds accepted now; FOLDER stands for the real notes."""
+    if one.kind == "starter":
+        return "nightcrate league --refresh"
+    judge = "" if one.kind == "ear" else f" --{one.kind} fetched"
+    length = "" if one.kind == "ear" or one.length_s is None else f" --length {one.length_s:g}"
+    return f"nightcrate league --reference FOLDER{judge}{length}"
+
+
+def _references(stale: Sequence[StaleScores]) -> str:
+    return " and ".join(dict.fromkeys(one.reference or "no reference" for one in stale))
 
 
 def _model(one: StaleScores) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,11 @@ from typing import Any, TypeVar
 import torch
 from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from transformers.feature_extraction_utils import FeatureExtractionMixin
+from transformers.image_processing_base import ImageProcessingMixin
+from transformers.processing_utils import ProcessorMixin
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from generation.errors import CardError
 from generation.hub_listing import VARIANTS, variant_of
@@ -29,30 +35,61 @@ INDEX_FILE = "model_index.json"
 _SHOWN = 3
 
 
-@contextmanager
-def one_line(told: str) -> Iterator[None]:
-    """Turn whatever loading a folder raises into a CardError: what is told, and the reason behind it.
+# Kinds of parts without weights, which are read from JSON and text alone. A codec of nightcrate is a SchedulerMixin.
+_WITHOUT_WEIGHTS = (
+    SchedulerMixin, PreTrainedTokenizerBase, FeatureExtractionMixin, ImageProcessingMixin, ProcessorMixin,
+)  # fmt: skip
 
-    Each file format has errors of its own, and one of them raises a plain Exception. What the libraries log
-    meanwhile is left out: whatever is wrong with a folder is an error here.
+
+@contextmanager
+def as_card_error(told: str) -> Iterator[None]:
+    """Turn whatever a folder's file raises into a CardError, one line: what is told, and the reason behind it.
+
+    Each file format has errors of its own, and one of them raises a plain Exception.
     """
-    loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
-    levels = [logger.level for logger in loggers]
     try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
         yield
     except Exception as error:
         raise CardError(f"{told} ({_reason(error)})") from error
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+
+
+class _Quiet:
+    """A context in which diffusers and transformers log no warnings: whatever is wrong with a folder is an error here.
+
+    A logger's level is the whole process': of threads that load at once the first one lowers it, and the last one that
+    leaves puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._levels: dict[logging.Logger, int] = {}
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._levels = {
+                    logger: logger.level for logger in map(logging.getLogger, ("diffusers", "transformers"))
+                }
+                for logger in self._levels:
+                    logger.setLevel(logging.CRITICAL)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                for logger, level in self._levels.items():
+                    logger.setLevel(level)
+
+
+_quiet = _Quiet()
 
 
 def read_index(folder: Path) -> dict[str, Any]:
     """What model_index.json says of a folder. Raises CardError when it is missing or says nothing."""
     path = folder / INDEX_FILE
-    with one_line(f"{path}: is no pipeline's index; fetch or train the model again"):
+    with as_card_error(f"{path}: is no pipeline's index; fetch or train the model again"):
         index = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(index, dict):
             raise TypeError(f"it holds {index!r:.20}")
@@ -77,8 +114,10 @@ def load_whole(pipeline_class: type[Pipeline], folder: Path, told: str, **added:
         for name, parameter in inspect.signature(pipeline_class.__init__).parameters.items()
         if name in index and name not in added and _is_part(index[name], parameter)
     }
-    with one_line(told):
-        pipeline: Pipeline = pipeline_class.from_pretrained(folder, local_files_only=True, **parts, **added)
+    with as_card_error(told), _quiet:
+        pipeline: Pipeline = pipeline_class.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, **parts, **added
+        )
     return pipeline
 
 
@@ -100,10 +139,11 @@ def load_part(place: Path, kind: Any, told: str) -> Any:
         told: what to say when it cannot be loaded; the part and the reason are added.
 
     Raises:
-        CardError: it cannot be read, or a tensor is missing or of another shape.
+        CardError: it cannot be read, a tensor is missing or of another shape, or the class is no network, tokenizer,
+            scheduler or feature extractor: any other, such as a whole pipeline, may load what it likes.
     """
     try:
-        with one_line(place.name):
+        with as_card_error(place.name), _quiet:
             if not (isinstance(kind, list) and len(kind) == 2):
                 raise ValueError(f"{INDEX_FILE} says {kind!r} of it; a library and a class are needed")
             loaded: Any = simple_get_class_obj(*kind)
@@ -114,6 +154,9 @@ def load_part(place: Path, kind: Any, told: str) -> Any:
                     raise TypeError(f"{path.name} says nothing")
             if isinstance(loaded, type) and issubclass(loaded, torch.nn.Module):
                 return load_network(loaded, place)
+            if not (isinstance(loaded, type) and issubclass(loaded, _WITHOUT_WEIGHTS)):
+                named = f"{INDEX_FILE} names {'.'.join(kind)}"
+                raise TypeError(f"{named}, which is no network, tokenizer, scheduler or feature extractor")
             return loaded.from_pretrained(place, local_files_only=True)
     except CardError as error:
         raise CardError(f"{told}: {error}") from error

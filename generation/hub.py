@@ -8,7 +8,7 @@ from pathlib import Path
 
 from generation.errors import HubError, HubUnreachableError
 from generation.hub_fetch import fetch, plan_fetch
-from generation.hub_listing import SAFE_PATTERNS
+from generation.hub_listing import SAFE_PATTERNS, used_names
 from generation.hub_lock import commit_of, locked
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ def used_files(source: str, revision: str | None, folder: Path) -> list[Path] | 
     entry = locked(source, revision)
     if entry is not None:
         return [folder / file.path for file in entry.files]
-    return [path for pattern in SAFE_PATTERNS for path in folder.rglob(pattern)]
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return [folder / name for name in used_names(names)]
 
 
 def local_snapshot(repo: str, revision: str | None = None) -> Path | None:

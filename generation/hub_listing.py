@@ -35,28 +35,30 @@ class RemoteFile:
 
 
 def needed_files(repo: str, files: Sequence[RemoteFile]) -> tuple[RemoteFile, ...]:
-    """Choose what to fetch, sorted by path.
-
-    Of a diffusers pipeline, weights outside its components' folders are left out: they repeat those inside. So are
-    variants in half precision where full ones are there; where there are none, the variant is loaded as float32.
+    """Choose what to fetch, sorted by path: `used_names` of what the hub lists.
 
     Raises:
         HubError: there are no weights, or some of them only in formats that run code when opened.
     """
-    used = [file for file in files if PurePosixPath(file.path).parts[0] not in UNUSED_FOLDERS]
-    if any(file.path == _PIPELINE for file in used):
-        parts = {_folder(file.path) for file in used if file.path.endswith("/config.json")}
-        used = [file for file in used if not _is_weights(file.path) or _folder(file.path) in parts]
-    names = {file.path for file in used}
-    plain = {_folder(name) for name in names if name.endswith(_WEIGHTS) and variant_of(name) is None}
-    chosen = [
-        file
-        for file in used
-        if any(fnmatch(file.path, pattern) for pattern in SAFE_PATTERNS)
-        and not (variant_of(file.path) and _folder(file.path) in plain)
-    ]
-    _refuse_unsafe(repo, names)
-    return tuple(sorted(chosen, key=lambda file: file.path))
+    of_name = {file.path: file for file in files}
+    _refuse_unsafe(repo, _of_the_model(of_name))
+    return tuple(of_name[name] for name in used_names(of_name))
+
+
+def used_names(names: Collection[str]) -> list[str]:
+    """Which of a repository's files a loader opens, and all of these are safe; sorted.
+
+    Of a diffusers pipeline, weights outside its components' folders are left out: they repeat those inside. So are
+    variants in half precision where full ones are there; where there are none, the variant is loaded as float32.
+    """
+    own = _of_the_model(names)
+    plain = {_folder(name) for name in own if name.endswith(_WEIGHTS) and variant_of(name) is None}
+    return sorted(
+        name
+        for name in own
+        if any(fnmatch(name, pattern) for pattern in SAFE_PATTERNS)
+        and not (variant_of(name) and _folder(name) in plain)
+    )
 
 
 def variant_of(name: str) -> str | None:
@@ -65,15 +67,29 @@ def variant_of(name: str) -> str | None:
     return found[1] if found else None
 
 
+def _of_the_model(names: Collection[str]) -> set[str]:
+    """Without folders that are never loaded, and without weights beside a pipeline's components."""
+    own = {name for name in names if PurePosixPath(name).parts[0] not in UNUSED_FOLDERS}
+    if _PIPELINE in own:
+        parts = {_folder(name) for name in own if name.endswith("/config.json")}
+        own = {name for name in own if not _is_weights(name) or _folder(name) in parts}
+    return own
+
+
 def _refuse_unsafe(repo: str, names: Collection[str]) -> None:
     safe = {_folder(name) for name in names if name.endswith(_WEIGHTS)}
     unsafe = sorted(name for name in names if name.endswith(_UNSAFE_WEIGHTS) and _folder(name) not in safe)
     if unsafe:
         line = f"{repo}: holds weights only as {unsafe[0]}, which can run code when opened, and is not fetched"
-        if _PIPELINE in names or _TANGO_WEIGHTS in {PurePosixPath(name).name for name in unsafe}:
+        option = None
+        if _PIPELINE in names:
+            option = "--card MODEL_OR_FOLDER"
+        elif _TANGO_WEIGHTS in {PurePosixPath(name).name for name in unsafe}:
+            option = "--text-encoder FLAN_T5_FOLDER"
+        if option is not None:
             raise HubError(
                 f"{line}; take it yourself (hf download {repo} --local-dir FOLDER) and convert it: nightcrate models "
-                "convert FOLDER"
+                f"convert FOLDER {option} --out NEW_FOLDER"
             )
         raise HubError(f"{line}; a repository with safetensors is needed")
     if not safe:

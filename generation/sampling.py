@@ -7,6 +7,7 @@ import os
 
 from generation.errors import CardError, GenerationError
 from generation.registry import weights_here
+from generation.shared_parts import shared_parts
 
 
 def check_sampling(
@@ -28,15 +29,16 @@ def check_sampling(
     # They need diffusers: only whoever asks for something waits for it.
     from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
 
-    from generation.folder_parts import one_line, read_index
+    from generation.folder_parts import as_card_error, read_index
     from generation.pipelines.any_diffusers import sampler_for
     from generation.pipelines.denoising import build_sampler
 
-    path = folder / "scheduler" / "scheduler_config.json"
     try:
+        place = shared_parts(card).get("scheduler", folder / "scheduler")
+        path = place / "scheduler_config.json"
         has_one = "scheduler" in read_index(folder)
         if has_one:
-            with one_line(f"{path}: is no scheduler's configuration"):
+            with as_card_error(f"{path}: is no scheduler's configuration"):
                 config = json.loads(path.read_text(encoding="utf-8"))
                 saved = simple_get_class_obj("diffusers", config["_class_name"]).from_config(config)
     except CardError:

@@ -2,12 +2,15 @@
 
 Figures are kept as they were measured. What is accepted changes beside them: a gate is applied again, a night adds
 sounds. So each record of a model says how many sounds were accepted then, and which (tally.accepted_state).
+
+Only figures that a command can measure again are called stale. Superseded, and left out, are those of an earlier
+version of a judge, or of another CLAP, that has measured since, and those of a CLAP that is not the library's ear.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from catalog.scores.hearing import sounds_by_model
 from catalog.scores.reference import STARTER_REFERENCE, Reference
@@ -17,44 +20,55 @@ if TYPE_CHECKING:
     from catalog.library import Library
     from catalog.records import ScoreRecord
 
+Kind = Literal["starter", "vggish", "cnn14", "ear"]
+
+_PUBLISHED: dict[str, Kind] = {"vggish": "vggish", "cnn14_16k": "cnn14"}
+"""Names in the ids of published judges, and their kinds (`extractors.EXTRACTORS`)."""
+
 
 @dataclass(frozen=True)
 class StaleScores:
     """Figures of one model by one judge that are of other sounds than those accepted now.
 
-    measured: how many were accepted when it was measured, 0 for a model that it has not measured; accepted: how many
-    are now. Where both are equal, others are. by_refresh: of the shipped judge, against the shipped reference.
+    kind: how the judge is measured with: the shipped one, a published one, or the library's own vectors. measured: how
+    many were accepted when it was measured, 0 for a model that it has not measured; accepted: how many are now. Where
+    both are equal, others are. length_s: to which sounds were cut, None where they were not.
     """
 
     model: str
+    kind: Kind
     embedder: str
     reference: str
+    length_s: float | None
     measured: int
     accepted: int
-    by_refresh: bool
 
 
 def stale_scores(library: Library) -> list[StaleScores]:
     """What a new measuring would change, judge by judge and model by model; nothing where there is no league."""
-    judged: dict[tuple[str, str], dict[str, ScoreRecord]] = {}
-    for record in library.scores(scope="model"):
-        judged.setdefault((record.embedder, record.reference), {}).setdefault(record.subject, record)
-    if not judged:
+    scores = library.scores(scope="model")
+    if not scores:
         return []
-    shipped = Reference.load(STARTER_REFERENCE).judge
+    shipped, ear = Reference.load(STARTER_REFERENCE).judge, library.embedding_state().embedder
+    newest: dict[Kind, ScoreRecord] = {}
+    judged: dict[str, dict[str, ScoreRecord]] = {}
+    for record in scores:  # in the order of their keeping
+        newest[_kind(record.embedder, shipped)] = record
+        judged.setdefault(record.embedder, {})[record.subject] = record
     now = {model: accepted_state(samples) for model, samples in sounds_by_model(library).items()}
     found = []
-    for (embedder, reference), records in sorted(judged.items()):
-        older = embedder != shipped and _name(embedder) == _name(shipped)
-        if older and any(other == shipped for other, _ in judged):
-            continue  # an earlier version's judge, which no command measures with any more
+    for kind, last in sorted(newest.items()):
+        if kind == "ear" and last.embedder != ear:
+            continue
+        # A judge keeps one measuring: whatever it was against, the next one replaces it.
+        records = judged[last.embedder]
         for model in sorted({*records, *now}):
-            then, current = _then(records.get(model)), now.get(model, accepted_state([]))
+            measured = records.get(model)
+            then, current = _then(measured), now.get(model, accepted_state([]))
             # Records of older versions know only how many sounds were heard.
             if any(value != current[key] for key, value in then.items()):
-                by_refresh = _name(embedder) == _name(shipped)
-                counts = (then["accepted"], current["accepted"])
-                found.append(StaleScores(model, embedder, reference, *counts, by_refresh))
+                about = (kind, last.embedder, (measured or last).reference, last.settings.get("length_s"))
+                found.append(StaleScores(model, *about, then["accepted"], current["accepted"]))
     return found
 
 
@@ -67,5 +81,6 @@ def _then(record: ScoreRecord | None) -> dict[str, Any]:
     return {key: record.settings[key] for key in ("accepted", "accepted_id")}
 
 
-def _name(embedder: str) -> str:
-    return embedder.partition("@")[0]
+def _kind(embedder: str, shipped: str) -> Kind:
+    name = embedder.partition("@")[0]
+    return "starter" if name == shipped.partition("@")[0] else _PUBLISHED.get(name, "ear")

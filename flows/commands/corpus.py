@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from generation.corpus.importer import ImportReport
 
 _LEFT_OUT_SHOWN = 10
-app = typer.Typer(help="Notes to learn from, in NSynth's format.", no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, help="Notes to learn from, in NSynth's format.", no_args_is_help=True)
 
 app.command()(fingerprint)
 

@@ -17,7 +17,9 @@ from flows.commands.options import (
     open_library,
 )
 
-app = typer.Typer(help="Fit the gate to reviewers, and judge sounds again.", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None, help="Fit the gate to reviewers, and judge sounds again.", no_args_is_help=True
+)
 GateOption = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,11 @@ import typer
 
 from flows.commands.options import CsvOption, JsonOption, LibraryOption, answer, open_library
 
-app = typer.Typer(help="Let people judge sounds blindly: quality (CAG) and relevance (REL).", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None,
+    help="Let people judge sounds blindly: quality (CAG) and relevance (REL).",
+    no_args_is_help=True,
+)
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Which listening test [the newest].", show_default=False)
 ]

@@ -14,7 +14,9 @@ from flows.commands.options import JsonOption, answer
 if TYPE_CHECKING:
     from generation.cards import ModelCard
 
-app = typer.Typer(name="models", help="Models: list, fetch, verify, convert.", no_args_is_help=True)
+app = typer.Typer(
+    name="models", rich_markup_mode=None, help="Models: list, fetch, verify, convert.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -120,7 +122,10 @@ def convert(
         str | None,
         typer.Option("--card", help="A pipeline: the model whose card it gets, or its folder.", show_default=False),
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="TANGO: name of the model on its card.")] = "tango",
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name of the model; by default that of --card, or tango.", show_default=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a model folder of weights that were published as pickles, opened as data alone."""
@@ -131,19 +136,25 @@ def convert(
     from generation.folder_parts import INDEX_FILE
     from generation.registry import find_card
 
+    if not folder.is_dir():
+        raise ConversionError(f"{folder}: there is no such folder; the folder of a model's published files is needed")
     with progress("MB") as bar:
 
         def told(done: int, total: int) -> None:
             bar.show(done // 10**6, total // 10**6)
 
         if (folder / INDEX_FILE).is_file():
+            if text_encoder is not None:
+                raise ConversionError(f"{folder}: is a diffusers pipeline, with a text encoder; omit --text-encoder")
             if card is None:
                 raise ConversionError(f"{folder}: is a diffusers pipeline; say whose card it gets: --card riffusion")
-            made = convert_diffusers(folder, out, find_card(card)[0], told)
+            made = convert_diffusers(folder, out, find_card(card)[0], name, told)
         else:
+            if card is not None:
+                raise ConversionError(f"{folder}: holds no {INDEX_FILE}; --card is for a diffusers pipeline, omit it")
             if text_encoder is None:
                 raise ConversionError(f"{folder}: TANGO's files lack a tokenizer; add --text-encoder FLAN_T5_FOLDER")
-            made = convert_tango(folder, out, text_encoder, name, told)
+            made = convert_tango(folder, out, text_encoder, name or "tango", told)
     answer(made.model_dump(mode="json"), as_json, f"{out}\n{_card_text(made)}")
 
 

@@ -10,7 +10,7 @@ from catalog.embedders import Embedder, load_embedder
 from catalog.errors import ScoreError
 from catalog.library import Library
 from catalog.records import ScoreRecord
-from catalog.scores.comparing import NOTE, held_by_n
+from catalog.scores.comparing import NOTE, rank_scores
 from catalog.scores.extractors import Extractor, load_extractor
 from flows.evaluation.making import EVERY, MadeRow, Setting
 from flows.evaluation.settings import Evaluation
@@ -96,12 +96,18 @@ def score_rows(
 
 
 def size_remarks(lines: Sequence[Line]) -> list[str]:
-    """What has to stand under figures of these rows whose intervals lie apart but whose numbers do not compare."""
-    figures: dict[str, dict[str, ScoreRecord]] = {}
-    for place, line in enumerate(lines):
-        for name, record in line.figures.items():
-            figures.setdefault(name, {})[str(place)] = record
-    return [NOTE] if any(held_by_n(records) for records in figures.values()) else []
+    """What has to stand under figures of these rows whose numbers do not compare, and which of them have no rank."""
+    told: dict[str, None] = {}
+    for name in {name: None for line in lines for name in line.figures}:
+        figures = {str(place): line.figures[name] for place, line in enumerate(lines) if name in line.figures}
+        ranking = rank_scores(figures)
+        if ranking.held_by_n:
+            told[NOTE] = None
+        for place, why in ranking.held_by_n.items():
+            if place not in ranking.ranks:
+                line = lines[int(place)]
+                told[f"{line.made.row}, {name} ({line.setting.folder}): not ranked beside the others, {why}"] = None
+    return list(told)
 
 
 def default_gate_shares(library: Library) -> dict[str, float]:

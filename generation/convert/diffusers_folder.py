@@ -6,8 +6,8 @@ such as a safety checker or weights a second time in another layout, stays behin
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,22 @@ from safetensors.torch import save_file
 
 from generation.cards import ModelCard, Weights, write_card
 from generation.convert import ConversionError
+from generation.convert.naming import named_card
 from generation.convert.torch_files import read_tensors
 from generation.convert.whole_folder import refuse_existing, whole_folder
 from generation.folder_parts import INDEX_FILE
-from generation.hub_listing import SAFE_PATTERNS, UNUSED_FOLDERS
+from generation.hub_listing import SAFE_PATTERNS, UNUSED_FOLDERS, variant_of
 
 # Names of a network's weights in diffusers and in transformers, as a pickle and as safetensors.
 _WEIGHTS = {
     "diffusion_pytorch_model.bin": "diffusion_pytorch_model.safetensors",
     "pytorch_model.bin": "model.safetensors",
 }
+_SAFE = re.compile(r"(diffusion_pytorch_model|model)[.-].*safetensors")
+"""Names of them as safetensors, in one file or in several, whole or of a variant."""
+_PICKLE = re.compile(r"(diffusion_pytorch_model|pytorch_model)[.-].*bin")
 _CONFIG = "config.json"
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ def convert_diffusers(
     folder: Path,
     out: Path,
     card: ModelCard,
+    name: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ModelCard:
     """Make a folder that `generation.load_model` loads of a diffusers pipeline with pickled weights.
@@ -49,19 +55,26 @@ def convert_diffusers(
         folder: the pipeline, with model_index.json and a folder for each component.
         out: folder to make; it appears whole or not at all.
         card: what is known of the model; its weights become those of the new folder.
+        name: of the model; None for that of the card.
         progress: told of the bytes written and of all there are.
 
     Returns:
         The card that lies in the folder.
 
     Raises:
-        ConversionError: `out` exists, the folder holds no pipeline, a component has no weights under their usual name,
-            a pickle holds anything but tensors, or the disk refuses.
+        ConversionError: `out` exists, the card is a starter's, the folder holds no pipeline, a component has no weights
+            under their usual name or pickles in several files, a pickle holds anything but tensors, a file cannot be
+            read, or the disk refuses.
     """
     refuse_existing(out)
+    if card.tier == "starter":
+        raise ConversionError(
+            f"{card.name}: is a starter, whose licences are those of nightcrate's own weights; "
+            "give the card of the model whose weights these are"
+        )
+    made = named_card(name or card.name, {**dict(card), "weights": Weights(folder=Path("."))})
     parts = _parts(folder)
-    sizes = [part.source.stat().st_size for part in parts]
-    made = card.model_copy(update={"weights": Weights(folder=Path("."))})
+    sizes = [_size(part.source) for part in parts]
     with whole_folder(out) as building:
         for number, part in enumerate(parts):
             progress(sum(sizes[:number]), sum(sizes))
@@ -70,7 +83,8 @@ def convert_diffusers(
             if part.is_pickle:
                 _write_safetensors(part.source, target)
             else:
-                shutil.copyfile(part.source, target)
+                with target.open("wb") as file:
+                    file.writelines(_read(part.source))
         write_card(building, made)
     return made
 
@@ -89,17 +103,50 @@ def _parts(folder: Path) -> list[_Part]:
 
 def _component(folder: Path) -> list[_Part]:
     """Files of one component: its texts, and its weights where it is a network. None of a folder that is neither."""
-    small = [file for pattern in SAFE_PATTERNS for file in folder.glob(pattern) if file.suffix != ".safetensors"]
-    if not small:
+    texts = [file for pattern in SAFE_PATTERNS for file in folder.glob(pattern) if file.suffix != ".safetensors"]
+    if not texts:
         return []
-    parts = [_Part(file, Path(folder.name, file.name), False) for file in sorted(small)]
-    if not (folder / _CONFIG).is_file():
-        return parts
-    for pickle, safe in _WEIGHTS.items():
-        for file in (folder / safe, folder / pickle):
-            if file.is_file():
-                return [*parts, _Part(file, Path(folder.name, safe), file.name == pickle)]
+    parts = [_Part(file, Path(folder.name, file.name), False) for file in sorted(texts)]
+    return [*parts, *_weights(folder)] if (folder / _CONFIG).is_file() else parts
+
+
+def _weights(folder: Path) -> list[_Part]:
+    """The weights of a network: the usual ones as safetensors, else as a pickle, else a variant as safetensors."""
+    names = sorted(file.name for file in folder.iterdir())
+    safe = [name for name in names if _SAFE.fullmatch(name)]
+    usual = [name for name in safe if variant_of(name) is None]
+    pickle = next((name for name in _WEIGHTS if name in names), None)
+    if pickle is not None and not usual:
+        return [_Part(folder / pickle, Path(folder.name, _WEIGHTS[pickle]), True)]
+    if safe:
+        return [_Part(folder / name, Path(folder.name, name), False) for name in usual or safe]
+    if pickles := [name for name in names if _PICKLE.fullmatch(name)]:
+        raise ConversionError(
+            f"{folder}: holds its weights as {pickles[0]}; only {' and '.join(_WEIGHTS)}, whole in one file, can be "
+            "converted"
+        )
     raise ConversionError(f"{folder}: holds none of {', '.join((*_WEIGHTS.values(), *_WEIGHTS))}; fetch its weights")
+
+
+def _size(source: Path) -> int:
+    try:
+        return source.stat().st_size
+    except OSError as error:  # a link of the hub's cache whose file is gone
+        raise _unreadable(source, error) from error
+
+
+def _read(source: Path) -> Iterator[bytes]:
+    """A file's bytes. What goes wrong with it is told of it, and not of the folder that is written meanwhile."""
+    try:
+        with source.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source: Path, error: OSError) -> ConversionError:
+    return ConversionError(f"{source}: cannot be read ({error.strerror or error})")
 
 
 def _write_safetensors(source: Path, target: Path) -> None:

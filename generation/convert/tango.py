@@ -15,7 +15,6 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
@@ -31,6 +30,7 @@ from transformers import (
 from generation.cards import Defaults, ModelCard, Weights, write_card
 from generation.codecs.log_mel import LogMelCodec
 from generation.convert import ConversionError
+from generation.convert.naming import named_card
 from generation.convert.tango_layout import (
     FILES,
     MAIN_CONFIG,
@@ -190,22 +190,18 @@ def _read_vae(folder: Path) -> tuple[AutoencoderKL, SpeechT5HifiGan]:
 
 def _card(name: str, main: MainSettings, codec: LogMelCodec) -> ModelCard:
     (text_encoder,) = published_links(main.text_encoder_name)
-    try:
-        return ModelCard(
-            name=name,
-            technique="tango",
-            description="TANGO, converted from its original files: any sound, in plain sentences.",
-            tier="full",
-            weights=Weights(folder=Path(".")),
-            sample_rate_hz=codec.config["sample_rate_hz"],
-            length_s=codec.duration_s,
-            defaults=Defaults(steps=100, guidance_scale=3.0),
-            prompt_style="caption",
-            licence_chain=(*published_links(_TANGO), text_encoder.model_copy(update={"part": "text encoder"})),
-        )
-    except ValidationError as error:
-        told = "lower-case letters, digits, '.', '_' and '-' are needed, a letter or digit first"
-        raise ConversionError(f"the name '{name}' cannot be a model's: {told}") from error
+    facts = {
+        "technique": "tango",
+        "description": "TANGO, converted from its original files: any sound, in plain sentences.",
+        "tier": "full",
+        "weights": Weights(folder=Path(".")),
+        "sample_rate_hz": codec.config["sample_rate_hz"],
+        "length_s": codec.duration_s,
+        "defaults": Defaults(steps=100, guidance_scale=3.0),
+        "prompt_style": "caption",
+        "licence_chain": (*published_links(_TANGO), text_encoder.model_copy(update={"part": "text encoder"})),
+    }
+    return named_card(name, facts)
 
 
 def _write(out: Path, pipeline: TangoPipeline, card: ModelCard, progress: Callable[[int, int], None]) -> None:

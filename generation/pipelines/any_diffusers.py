@@ -22,13 +22,13 @@ from diffusers.schedulers.scheduling_edm_dpmsolver_multistep import EDMDPMSolver
 from generation.audio import MAX_CHANNELS, Clip
 from generation.cards import ModelCard
 from generation.errors import CardError
-from generation.folder_parts import INDEX_FILE, load_whole, one_line, read_index
+from generation.folder_parts import INDEX_FILE, as_card_error, load_whole, read_index
 from generation.pipelines.conditioning import with_notes
 from generation.pipelines.denoising import SCHEDULERS, seed_generators
 from generation.pipelines.diffusion_model import check_rate
 from generation.strict_yaml import unknown_name
 
-TECHNIQUE_VERSION = "diffusers-1"
+TECHNIQUE_VERSION = "diffusers-2"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
 
 # What pipelines call the length of a sound in seconds.
@@ -120,7 +120,7 @@ def load(folder: Path, card: ModelCard, device: str) -> AnyDiffusersModel:
     if model.length_name is None or not {"prompt", "generator"} <= model.accepted:
         kind = pipeline_class.__name__
         raise CardError(f"{folder}: {kind} takes no prompt, seed and length; a text-to-audio pipeline is needed")
-    with one_line(f"{folder}: does not agree with its card"):
+    with as_card_error(f"{folder}: does not agree with its card"):
         sampler_for(card.name, pipeline.scheduler, None, card.defaults.steps)
     return model
 
@@ -133,7 +133,7 @@ def sampler_for(model: str, saved: Any, name: str | None, steps: int | None) -> 
     sampler = saved
     if name is not None:
         kind = _known_scheduler(model, name)
-        with one_line(f"{model}: makes no {name}"):
+        with as_card_error(f"{model}: makes no {name}"):
             sampler = kind.from_config(saved.config)
     most = sampler.config["num_train_timesteps"] if "beta_schedule" in sampler.config else math.inf
     if steps is not None and steps > most:
@@ -156,7 +156,7 @@ def _scheduler(folder: Path, name: str) -> Any:
     """Build a scheduler of another kind from the saved one's configuration."""
     path = folder / "scheduler" / "scheduler_config.json"
     scheduler = _known_scheduler(folder, name)
-    with one_line(f"{path}: makes no {name}"):
+    with as_card_error(f"{path}: makes no {name}"):
         return scheduler.from_config(json.loads(path.read_text(encoding="utf-8")))
 
 

@@ -16,6 +16,7 @@ from generation.prompts.notes import parse_note as parse_note
 from generation.prompts.notes import plain_notes
 from generation.prompts.notes import renamed_notes as renamed_notes
 from generation.prompts.phrases import ALTERNATIVES, PREPOSITIONS, Item, items
+from generation.prompts.thesaurus import genders as genders
 from generation.prompts.timbre import EXCLUSIVE_PAIRS as EXCLUSIVE_PAIRS
 from generation.prompts.timbre import OPPOSITE as OPPOSITE
 

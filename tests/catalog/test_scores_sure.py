@@ -136,12 +136,6 @@ def test_a_chain_of_overlaps_is_one_rank() -> None:
     assert ranks({"a": (0.0, 1.0), "b": (1.0, 2.0)}) == {"a": 1, "b": 1}, "touching is overlapping"
 
 
-def test_intervals_that_may_not_be_compared_share_a_rank() -> None:
-    wanted = {"a": (0.0, 1.0), "b": (2.0, 3.0), "c": (4.0, 5.0)}
-    assert ranks(wanted, lambda one, other: {one, other} != {"b", "c"}) == {"a": 1, "b": 2, "c": 2}
-    assert ranks(wanted, lambda one, other: {one, other} != {"a", "c"}) == {"a": 1, "b": 1, "c": 1}
-
-
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 3)), max_size=8))
 def test_ranks_never_separate_models_whose_intervals_overlap(found: list[tuple[float, float]]) -> None:

@@ -171,19 +171,24 @@ def test_a_table_says_where_numbers_of_sounds_keep_distances_from_being_compared
 ) -> None:
     evaluation, _ = read_evaluation("table-6.2", table_6_2(tmp_path, models, "[1]"))
 
-    def told(n: int) -> bool:
-        """Whether the table has the note, with one row of 60 sounds and one of n, far apart."""
+    def told(*numbers: int) -> str:
+        """What a table says of rows of so many sounds, far apart."""
         lines = []
-        for row, low, heard in ((ROWS[0], 1.0, 60), (ROWS[1], 50.0, n)):
+        for row, low, heard in zip((*ROWS, ROWS[0]), (1.0, 50.0, 99.0), numbers, strict=False):
             about = {"low": low, "high": low + 2, "dimensions": 128, "reference_n": 300}
             record = ScoreRecord("model", row, "FAD [starter]", low + 1, None, "j@1", "notes", heard, about)
             made = MadeRow(row, row, None, heard, heard=heard, steps=1, guidance_scale=3.0, fingerprint="f")
             lines.append(Line(Setting(1, 3.0), made, {record.name: record}, 1.0))
         assert (plot(lines, "steps", "t") or b"").startswith(b"\x89PNG")
-        text = markdown(Table(evaluation, PROMPTS, "cpu", (Setting(1, 3.0),), tuple(lines)))
-        return "- FAD and FD of few sounds are too large" in text
+        return markdown(Table(evaluation, PROMPTS, "cpu", (Setting(1, 3.0),), tuple(lines)))
 
-    assert told(300) and not told(70)
+    note, why = "- FAD and FD of few sounds are too large", "of so few sounds compares only at nearly equal n\n"
+    assert note in told(60, 300) and note not in told(60, 70) and why not in told(60, 300)
+    assert note in told(60, 300, 70) and told(60, 300, 70).count(why) == 1
+    setting = Setting(1, 3.0).folder
+    assert f"- {ROWS[1]}, FAD [starter] ({setting}): not ranked beside the others, n 300 beside 60 to 70" in told(
+        60, 300, 70
+    )
 
 
 @pytest.mark.parametrize("length", [".inf", ".nan", "100000", "0.5"])

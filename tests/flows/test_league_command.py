@@ -6,17 +6,24 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from catalog.embedders import VGGish, vggish
+from catalog.embedders.published_weights import PublishedWeights, keep_as_safetensors
 from catalog.library import Library
 from catalog.records import SampleFilter, ScoreRecord
 from catalog.rejudging import NewVerdict
+from catalog.scores.reference import STARTER_REFERENCE, Reference
+from flows.judge_weights import judges_folder
 from flows.league_plots import write_plots
 from flows.league_table import league_csv, league_rows, league_text
 from tests.catalog.toy_library import make, rejected, toy_job
 from tests.flows.command_line import run
 from tests.flows.toy_night import REASON, write_toy_library
+from tests.toy_corpus import write_toy_corpus
 
 
 def score(
@@ -68,19 +75,30 @@ def test_only_what_compares_is_ranked() -> None:
     assert "no interval, measure again" in league_text(league_rows([older]))
 
 
-def test_ranks_that_numbers_of_sounds_forbid_are_shared_and_the_note_says_why(tmp_path: Path) -> None:
-    many = replace(SCORES[0], n=3000)
-    rows = [row for row in league_rows([SCORES[1], many])]
-    assert [(row.model, row.rank, row.held_by_n) for row in rows] == [("chopan", 1, True), ("tango", 1, True)]
+def test_models_that_only_their_numbers_of_sounds_keep_apart_share_a_rank_and_the_note_says_why() -> None:
+    rows = league_rows([SCORES[1], replace(SCORES[0], n=3000)])
+    told = "n 60 beside 3000: FAD of so few sounds compares only at nearly equal n"
+    assert [(row.model, row.rank) for row in rows] == [("chopan", 1), ("tango", 1)] and rows[0].held_by_n == told
     text = league_text(rows)
     assert text.count("1=") == 2 and text.splitlines()[-1].startswith("FAD and FD of few sounds are too large")
     assert "FAD and FD of few" not in league_text(league_rows(SCORES)), "all are of 60 sounds"
+
+
+def test_a_model_that_its_number_of_sounds_keeps_from_a_rank_says_why_everywhere(tmp_path: Path) -> None:
+    rows = league_rows([SCORES[1], SCORES[0], replace(SCORES[2], n=400), SCORES[3]])
+    told = "n 400 beside 60: FAD of so few sounds compares only at nearly equal n"
+    assert [(row.model, row.rank, row.of, row.held_by_n) for row in rows] == [
+        ("chopan", 1, 2, None), ("tango", 2, 2, None), ("riffusion", None, 2, told), ("small", None, 2, None),
+    ]  # fmt: skip
+    text = league_text(rows)
+    assert f"riffusion                3.5 (2.5 to 4.5; n 400, reference n 300); no rank, {told}\n" in text
+    assert text.splitlines()[-1].startswith("FAD and FD of few sounds are too large")
     read = list(csv.DictReader(league_csv(rows).splitlines()))
-    assert [(row["rank"], row["held_by_n"]) for row in read] == [("1", "True")] * 2
+    assert [(row["rank"], row["held_by_n"]) for row in read] == [("1", ""), ("2", ""), ("", told), ("", "")]
     pictures = {}
-    for name, some in (("few", rows), ("same", league_rows(SCORES[:2]))):
+    for name, some in (("some", rows), ("same", [replace(row, held_by_n=None) for row in rows])):
         (pictures[name],) = write_plots(some, tmp_path / name)
-    assert pictures["few"].read_bytes() != pictures["same"].read_bytes()
+    assert pictures["some"].read_bytes() != pictures["same"].read_bytes()
 
 
 def test_csv_carries_what_a_figure_was_made_with() -> None:
@@ -159,8 +177,10 @@ def test_a_league_of_other_sounds_than_are_accepted_now_says_so(
         opened.rejudge([NewVerdict(opened.samples()[0].id, (REASON,))])
         make(opened, [toy_job(1, model="new")])
     code, out, _ = run(capsys, *shown)
-    told = "scores are of other sounds than are accepted now: new (0 then, 1 now), toy (4 then, 3 now); "
-    assert out.splitlines()[-1] == told + "nightcrate league --refresh measures again"
+    told = "are of other sounds than are accepted now: new (0 then, 1 now), toy (4 then, 3 now); "
+    against = Reference.load(STARTER_REFERENCE).name
+    command = "measure again: nightcrate league --refresh"
+    assert out.splitlines()[-1] == f"scores by {judge_id()} against {against} {told}{command}"
     stale = json.loads(run(capsys, *shown, "--json")[1])["stale"]
     assert [(one["model"], one["measured"], one["accepted"]) for one in stale] == [("new", 0, 1), ("toy", 4, 3)]
     assert {one["embedder"] for one in stale} == {judge_id()}
@@ -195,18 +215,88 @@ def test_figures_of_an_older_version_are_compared_by_their_number(
     """They say neither which sounds were accepted nor how many, only how many were heard."""
     with Library.open(library) as opened:
         opened.add_scores([replace(SCORES[0], subject="toy", n=4), replace(SCORES[0], embedder="vggish@1")])
-    stale = json.loads(run(capsys, "league", "--library", library, "--json")[1])["stale"]
+    stale = stale_of(capsys, library)
     of = {(one["model"], one["embedder"]): (one["measured"], one["accepted"]) for one in stale}
     assert ("toy", "starter@1") not in of and of["tango", "starter@1"] == of["tango", "vggish@1"] == (60, 0)
     assert of["toy", "vggish@1"] == (0, 4)
     *_, by_refresh, by_reference = run(capsys, "league", "--library", library)[1].splitlines()
-    assert by_refresh.endswith("nightcrate league --refresh measures again")
-    assert by_reference.startswith("scores against your own notes are of other sounds")
-    assert by_reference.endswith("nightcrate league --reference FOLDER measures again")
+    assert by_refresh.startswith("scores by starter@1 against held-out notes are of other sounds")
+    assert by_refresh.endswith("; measure again: nightcrate league --refresh")
+    assert by_reference.endswith("; measure again: nightcrate league --reference FOLDER --vggish fetched --length 1")
     # Those of the judge that an earlier version shipped cannot be measured again, and are no reason to.
     run(capsys, "league", "--library", library, "--refresh")
-    stale = json.loads(run(capsys, "league", "--library", library, "--json")[1])["stale"]
-    assert {one["embedder"] for one in stale} == {"vggish@1"}
+    assert {one["embedder"] for one in stale_of(capsys, library)} == {"vggish@1"}
+
+
+def stale_of(capsys: pytest.CaptureFixture[str], library: Path) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = json.loads(run(capsys, "league", "--library", library, "--json")[1])["stale"]
+    return told
+
+
+def against_notes(model: str, embedder: str, n: int, reference: str = "toy corpus, valid") -> ScoreRecord:
+    return ScoreRecord("model", model, "FD [x]", 5.0, None, embedder, reference, n, {"low": 4.0, "high": 6.0})
+
+
+def test_a_clap_that_is_not_the_librarys_ear_is_superseded(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """No command measures with it any more; the ear's own figures are stale until the printed command has run."""
+    place, notes = tmp_path / "library", write_toy_corpus(tmp_path / "notes") / "valid"
+    write_toy_library(place)
+    with Library.open(place) as opened:
+        opened.add_scores([against_notes("toy", "laion@630k", 3)])
+    assert stale_of(capsys, place) == [], "nothing was heard yet"
+    assert run(capsys, "league", "--library", place, "--reference", notes)[0] == 0
+    assert stale_of(capsys, place) == []
+    with Library.open(place) as opened:
+        make(opened, [toy_job(1, model="new")])
+        assert opened.embedding_state().embedder.startswith("clap-starter@")
+    stale = stale_of(capsys, place)
+    assert [(one["model"], one["kind"], one["measured"], one["accepted"]) for one in stale] == [("new", "ear", 0, 1)]
+    assert {one["embedder"].partition("@")[0] for one in stale} == {"clap-starter"}
+    assert stale[0]["measure_again"] == "nightcrate league --reference FOLDER"
+    _, *printed = stale[0]["measure_again"].replace("FOLDER", str(notes)).split()
+    assert run(capsys, *printed, "--library", place)[0] == 0
+    assert stale_of(capsys, place) == []
+
+
+def test_a_model_is_named_once_for_each_judge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A judge keeps one measuring: what it heard against another folder, or in another version, is replaced by it."""
+    write_toy_library(tmp_path / "library")
+    with Library.open(tmp_path / "library") as opened:
+        opened.add_scores(
+            [
+                against_notes("toy", "vggish@0", 1),
+                against_notes("removed", "vggish@1", 3, "some other folder"),
+                against_notes("toy", "vggish@1", 3),
+                against_notes("toy", "cnn14_16k@1", 4),
+            ]
+        )
+    told = run(capsys, "league", "--library", tmp_path / "library")[1].splitlines()[-1]
+    assert told == (
+        "scores by vggish@1 against some other folder and toy corpus, valid are of other sounds than are accepted now: "
+        "removed (3 then, 0 now), toy (3 then, 4 now); measure again: "
+        "nightcrate league --reference FOLDER --vggish fetched"
+    )
+
+
+@pytest.mark.slow
+def test_the_printed_command_clears_what_a_published_judge_measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    judges_folder().mkdir(parents=True)
+    torch.manual_seed(0)
+    fetched = PublishedWeights(VGGish().state_dict(), vggish.PUBLISHED.sha256)
+    keep_as_safetensors(judges_folder() / vggish.PUBLISHED.name, fetched)
+    place, notes = tmp_path / "library", write_toy_corpus(tmp_path / "notes") / "valid"
+    write_toy_library(place)
+    id = f"vggish@{vggish.PUBLISHED.sha256[:12]}"
+    with Library.open(place) as opened:
+        opened.add_scores([against_notes("toy", id, 3), against_notes("removed", id, 3, "a deleted folder")])
+    first, _ = stale_of(capsys, place)
+    _, *printed = first["measure_again"].replace("FOLDER", str(notes)).split()
+    code, _, err = run(capsys, *printed, "--library", place)
+    assert code == 0, err
+    assert stale_of(capsys, place) == []
 
 
 def judge_id() -> str:

@@ -18,7 +18,7 @@ from flows.judging import read_judging
 from flows.order import job_record, read_order
 from flows.settings import read_night
 from generation.audio import Clip
-from generation.cards import Weights
+from generation.cards import Weights, list_cards
 from generation.errors import CardError
 from generation.sampling import check_sampling
 from tests.flows.command_line import refused
@@ -143,6 +143,19 @@ def test_what_a_diffusion_model_cannot_do_is_refused(
     capsys: pytest.CaptureFixture[str], tango: Path, night: Callable[..., Path], asked: str, told: str
 ) -> None:
     assert told in refused_twice(capsys, night(f"model: {tango}, {asked}"))
+
+
+@pytest.mark.parametrize(
+    "starter", [card.name for card in list_cards() if card.tier == "starter" and card.technique != "chopan"]
+)
+def test_every_shipped_diffusion_starter_is_judged(
+    capsys: pytest.CaptureFixture[str], night: Callable[..., Path], starter: str
+) -> None:
+    """Some of them have their scheduler in the folder of another one."""
+    line = refused(capsys, "plan", night(f"model: {starter}, steps: 2000"))
+    assert f"{starter}: 2000 steps were asked for; this model was trained on 1000" in line
+    with pytest.raises(CardError, match="there is no scheduler 'edm-dpm-solver"):
+        check_sampling(starter, scheduler="edm-dpm-solver++")
 
 
 @pytest.mark.parametrize("asked", ["steps: 100", "steps: 7, scheduler: dpm-solver++", "guidance_scale: 1.0"])

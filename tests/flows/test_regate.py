@@ -161,7 +161,7 @@ def test_a_league_that_is_of_other_sounds_now_is_named(capsys, stocked, tmp_path
     apply = ("gate", "apply", "--library", stocked.path)
     assert json.loads(run(capsys, *apply, "--json")[1])["stale_scores"] == [], "there is no league yet"
     assert run(capsys, "league", "--refresh", "--library", stocked.path)[0] == 0
-    told = "scores are of other sounds than are accepted now: toy (3 then, 2 now); nightcrate league --refresh"
+    told = "are of other sounds than are accepted now: toy (3 then, 2 now); measure again: nightcrate league --refresh"
     code, out, err = run(capsys, *apply, "--gate", gate)
     assert code == 0, err
     assert told in out.splitlines()[-1]

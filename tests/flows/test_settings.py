@@ -23,6 +23,7 @@ from generation.hub_lock import LOCK_VARIABLE
 from generation.pipelines.any_diffusers import _SCHEDULERS
 from generation.pipelines.denoising import SCHEDULERS
 from generation.prompts.vocabulary import CELLS
+from generation.registry import load_model
 from generation.shipped import config_names
 
 NIGHT = """
@@ -135,6 +136,14 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name():
 def test_a_device_that_is_not_there_is_refused(name):
     with pytest.raises(SettingsError, match=name.split(":")[0]):
         device_name(name)
+
+
+@pytest.mark.parametrize("name", ["abacus", "meta"])
+def test_the_command_line_says_that_it_takes_auto_and_loading_does_not(name):
+    with pytest.raises(SettingsError, match="; use auto, cpu, cuda or cuda:N$"):
+        device_name(name)
+    with pytest.raises(ConfigError, match="; use cpu, cuda or cuda:N$"):
+        load_model("chopan-starter", name)
 
 
 def test_the_device_comes_from_the_option_or_the_environment(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file
 
 from generation.cards import Weights, read_card, write_card
 from generation.convert import ConversionError
 from generation.convert.diffusers_folder import convert_diffusers
+from generation.folder_parts import load_network
 from generation.pipelines import riffusion
-from generation.registry import load_model
+from generation.registry import find_card, load_model
 from tests.flows.command_line import refused, run
 from tests.generation.small_disk import small_disk
 from tests.generation.test_pipeline_riffusion import stable_diffusion
@@ -105,9 +108,73 @@ def test_what_cannot_be_converted_is_one_line(
     line = ("models", "convert", original, "--out", tmp_path / "out")
     assert "say whose card it gets: --card riffusion" in refused(capsys, *line)
     assert "did you mean 'riffusion'?" in refused(capsys, *line, "--card", "rifusion")
+    assert "riffusion-starter: is a starter, whose" in refused(capsys, *line, "--card", "riffusion-starter")
+    assert "omit --text-encoder" in refused(capsys, *line, "--card", "riffusion", "--text-encoder", tmp_path)
+    assert "the name 'My Riff' cannot be" in refused(capsys, *line, "--card", "riffusion", "--name", "My Riff")
+    assert "gone: there is no such folder" in refused(capsys, "models", "convert", tmp_path / "gone", "--out", "x")
+    assert "--card is for a diffusers pipeline, omit it" in refused(
+        capsys, "models", "convert", tmp_path, "--out", "x", "--card", "riffusion"
+    )
     assert "add --text-encoder FLAN_T5_FOLDER" in refused(capsys, "models", "convert", tmp_path, "--out", "x")
     torn = shutil.copytree(original, tmp_path / "torn")
     (torn / "vae" / "diffusion_pytorch_model.bin").unlink()
     line = ("models", "convert", torn, "--card", "riffusion", "--out")
     assert "vae: holds none of diffusion_pytorch_model.safetensors" in refused(capsys, *line, tmp_path / "out")
     assert "torn: already exists" in refused(capsys, *line, torn)
+    assert not (tmp_path / "out").exists()
+
+
+def test_its_name_is_the_cards_or_the_one_given(
+    original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options, name in (((), "riffusion"), (("--name", "mine"), "mine")):
+        line = ("models", "convert", original, "--card", "riffusion", "--out", tmp_path / name, "--json", *options)
+        code, out, err = run(capsys, *line)
+        assert code == 0, err
+        assert json.loads(out)["name"] == find_card(tmp_path / name)[0].name == name
+
+
+# -------------------- weights in other layouts
+
+
+def test_weights_that_are_safe_already_are_copied_in_the_layout_that_they_have(original: Path, tmp_path: Path) -> None:
+    """The usual ones before a pickle, a pickle before a variant, a variant before nothing."""
+    folder = shutil.copytree(original, tmp_path / "folder")
+    convert_diffusers(folder, tmp_path / "plain", read_card("riffusion"))
+    network = UNet2DConditionModel.from_pretrained(tmp_path / "plain" / "unet")
+    wanted = network.state_dict()
+
+    def converted(name: str) -> list[str]:
+        convert_diffusers(folder, tmp_path / name, read_card("riffusion"))
+        loaded = load_network(UNet2DConditionModel, tmp_path / name / "unet").state_dict()
+        assert all(torch.equal(wanted[key], loaded[key]) for key in wanted)
+        return sorted(path.name for path in (tmp_path / name / "unet").glob("*.safetensors"))
+
+    network.save_pretrained(folder / "unet", variant="fp16")
+    assert converted("pickle") == ["diffusion_pytorch_model.safetensors"]
+    (folder / "unet" / "diffusion_pytorch_model.bin").unlink()
+    assert converted("variant") == ["diffusion_pytorch_model.fp16.safetensors"]
+    network.save_pretrained(folder / "unet", max_shard_size="20KB")
+    shards = converted("shards")
+    assert len(shards) > 1 and not [name for name in shards if "fp16" in name]
+
+
+def test_a_pickle_in_several_files_is_named_as_what_it_is(original: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(original, tmp_path / "folder")
+    shard = "diffusion_pytorch_model-00001-of-00002.bin"
+    (folder / "unet" / "diffusion_pytorch_model.bin").rename(folder / "unet" / shard)
+    with pytest.raises(ConversionError, match=f"unet: holds its weights as {shard}; only diffusion_pytorch_model.bin"):
+        convert_diffusers(folder, tmp_path / "out", read_card("riffusion"))
+
+
+def test_a_file_that_cannot_be_read_is_named(original: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(original, tmp_path / "folder")
+    gone, broken = folder / "unet" / "gone.txt", folder / "unet" / "broken.json"
+    gone.symlink_to(tmp_path / "no such file")  # as in a hub's cache that was cleared
+    with pytest.raises(ConversionError, match=r"unet/gone\.txt: cannot be read \(No such file"):
+        convert_diffusers(folder, tmp_path / "out", read_card("riffusion"))
+    gone.unlink()
+    broken.symlink_to("/proc/self/mem")  # opens, and gives an error at its first byte
+    with pytest.raises(ConversionError, match=r"unet/broken\.json: cannot be read \(Input/output error"):
+        convert_diffusers(folder, tmp_path / "out", read_card("riffusion"))
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -20,7 +20,7 @@ from generation import downloads, registry
 from generation.cards import Weights
 from generation.errors import CardError, ConfigError, HubError
 from generation.file_list import differences
-from generation.hub import open_source
+from generation.hub import open_source, used_files
 from generation.hub_errors import one_line as told_in_one_line
 from generation.hub_fetch import check_room, fetch, plan_fetch
 from generation.hub_lock import locked, locked_repositories
@@ -118,6 +118,24 @@ def test_without_a_network_it_is_used_as_it_is_and_a_warning_says_so(
     assert "someone/toy: the hub cannot be reached to say whether" in caplog.text
     with pytest.raises(HubError, match="not on this machine"):
         open_source("someone/toy", "b" * 40)
+
+
+def test_what_other_programs_fetched_is_used_by_the_same_rule(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Halves beside the full weights, and what no loader opens, are no part of the model without a lock either."""
+    monkeypatch.setitem(registry._TECHNIQUES, "toy", "tests.generation.toy_technique")
+    model = write_model(tmp_path / "toy", weights=Weights(hub="someone/toy", revision=COMMIT))
+    for path in FILES:
+        hf_hub_download("someone/toy", path, revision=COMMIT)
+    with monkeypatch.context() as offline:
+        offline.setattr(constants, "HF_HUB_OFFLINE", True)
+        folder = open_source("someone/toy", COMMIT)
+        used = used_files("someone/toy", COMMIT, folder)
+        assert used is not None and {path.relative_to(folder).as_posix() for path in used} == USED
+        assert locked("someone/toy", COMMIT) is None
+        without = identify(model).fingerprint
+    assert identify(model).fingerprint == without and locked("someone/toy", COMMIT) is not None
 
 
 def test_a_fault_of_nightcrate_is_not_told_as_one_of_the_network() -> None:
@@ -262,8 +280,9 @@ def test_weights_that_run_code_are_refused(hub: FakeHub, tmp_path: Path) -> None
     with pytest.raises(HubError, match="only as unet/diffusion_pytorch_model.bin, which can run code") as caught:
         open_source("someone/toy")
     assert "hf download someone/toy --local-dir FOLDER" in one_line(caught)
+    assert one_line(caught).endswith("nightcrate models convert FOLDER --card MODEL_OR_FOLDER --out NEW_FOLDER")
     hub.files = {"pytorch_model_main.bin": b"code", "vae_config.json": b"{}"}
-    with pytest.raises(HubError, match=r"convert it: nightcrate models convert FOLDER$"):
+    with pytest.raises(HubError, match="convert FOLDER --text-encoder FLAN_T5_FOLDER --out NEW_FOLDER$"):
         open_source("someone/toy")
     hub.files = {"README.md": b"nothing"}
     with pytest.raises(HubError, match="holds no weights"):
