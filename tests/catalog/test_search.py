@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,99 +9,13 @@ import pytest
 
 from catalog.errors import LibraryError, SearchError
 from catalog.library import Library
-from catalog.query import agreement, contradicts, parse_query
-from catalog.records import DROP, JobRecord, ResultRecord, SampleFilter, SampleRecord
+from catalog.query import agreement, parse_query
+from catalog.records import DROP, SampleFilter, SampleRecord
 from catalog.scores.percentile import percentiles
-from catalog.search import Hit, fitting, nothing_known, sample_scores, search, similar
-from generation.audio import Clip
-from generation.prompts.vocabulary import SOURCES
-from tests.catalog.toy_embedder import ToyEmbedder, sounding
-from tests.catalog.toy_library import accepted, make, toy_job
-
-EMBEDDER = ToyEmbedder()
-
-
-# What each sound of the toy library is made of, its measured note and what it was asked for as.
-SOUNDS: dict[str, tuple[dict[str, float], int | None, dict[str, Any]]] = {
-    "dark bass": (
-        {"bass": 1, "dark": 1},
-        33,
-        {"family": "bass", "source": "synthetic", "qualities": ("dark",), "prompt": "synthetic dark bass"},
-    ),
-    "bright bass": (
-        {"bass": 1, "bright": 1},
-        45,
-        {
-            "family": "bass",
-            "source": "synthetic",
-            "qualities": ("bright",),
-            "prompt": "synthetic bright bass",
-        },
-    ),
-    "dirty bass": (
-        {"bass": 1, "dark": 0.5},
-        40,
-        {
-            "family": "bass",
-            "source": "electronic",
-            "qualities": ("dark", "distortion"),
-            "prompt": "a gritty dark bass",
-        },
-    ),
-    "flute": ({"flute": 1}, 72, {"family": "flute", "qualities": (), "prompt": "acoustic flute"}),
-    "bassy flute": (
-        {"flute": 0.2, "bass": 1, "dark": 1},
-        60,
-        {"family": "flute", "qualities": (), "prompt": "acoustic flute"},
-    ),
-    "harpsichord": (
-        {"plucked": 1},
-        None,
-        {"family": "keyboard", "qualities": (), "prompt": "a harpsichord, zorbish"},
-    ),
-    "organ": ({"organ": 1}, 33, {"family": "organ", "qualities": (), "prompt": "acoustic organ"}),
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
-    """A library of SOUNDS, and their ids by name; made once, each test gets a copy."""
-    path = tmp_path_factory.mktemp("shelf") / "library"
-    clips: dict[str, tuple[Clip, int | None]] = {}
-    jobs: dict[str, JobRecord] = {}
-    for seed, (name, (weights, note, asked)) in enumerate(SOUNDS.items()):
-        jobs[name] = toy_job(seed, **asked)
-        clips[jobs[name].key] = (sounding(weights), note)
-
-    def outcome(key: str) -> ResultRecord:
-        clip, note = clips[key]
-        return replace(accepted(key, midi_note=note, duration_s=clip.duration_s), clip=clip, raw=clip)
-
-    with Library.open(path, create=True) as library:
-        make(library, jobs.values(), outcome)
-        samples = {sample.job_key: sample.id for sample in library.samples()}
-        vectors = EMBEDDER.embed_audio([clip for clip, _ in clips.values()])
-        library.add_embeddings(EMBEDDER.id, [samples[key] for key in clips], vectors)
-    return path, {name: samples[job.key] for name, job in jobs.items()}
-
-
-@pytest.fixture
-def shelf(made: tuple[Path, dict[str, int]], library_path: Path) -> dict[str, int]:
-    """Ids of SOUNDS by name, in the library of this test."""
-    shutil.copytree(made[0], library_path)
-    return made[1]
-
-
-@pytest.fixture
-def stocked(shelf: dict[str, int], library_path: Path) -> Iterator[Library]:
-    """The library of SOUNDS, open."""
-    with Library.open(library_path) as opened:
-        yield opened
-
-
-def ids(hits: list[Hit]) -> list[int]:
-    return [hit.sample.id for hit in hits]
-
+from catalog.search import sample_scores, search, similar
+from tests.catalog.toy_embedder import sounding
+from tests.catalog.toy_library import make, toy_job
+from tests.catalog.toy_shelf import EMBEDDER, ids
 
 # -------------------- words
 
@@ -181,177 +91,6 @@ def test_a_leaning_gives_way_to_what_is_named(stocked: Library, shelf: dict[str,
     assert agreement(parse_query("pad"), sounds[shelf["organ"]])[0] == 3 * 0.75
 
 
-# -------------------- denied
-
-
-@pytest.mark.parametrize(
-    "query",
-    ["dark without bass", "oscuro sin bajo", "not a bass, dark", "no bass", "anything but bass", "todo menos bajo"]
-    + ["dark, excepto bajo", "I don't want a bass", "dark, isn't a bass"],
-)
-def test_a_denied_family_is_not_found(query: str, stocked: Library, shelf: dict[str, int]) -> None:
-    basses = {shelf["dark bass"], shelf["bright bass"], shelf["dirty bass"]}
-    assert set(ids(search(stocked, EMBEDDER, query, k=10))) == set(shelf.values()) - basses
-
-
-def test_a_denied_instrument_source_and_word_are_not_found(stocked: Library, shelf: dict[str, int]) -> None:
-    for query, gone in (("dark, no harpsichord", "harpsichord"), ("oscuro sin clavecín", "harpsichord")):
-        assert set(ids(search(stocked, EMBEDDER, query, k=10))) == set(shelf.values()) - {shelf[gone]}, query
-    assert shelf["harpsichord"] not in ids(search(stocked, EMBEDDER, "dark, nothing zorbish", k=10))
-    found = ids(search(stocked, EMBEDDER, "bass, no synths", k=10))
-    assert found[0] == shelf["dirty bass"] and shelf["dark bass"] not in found
-
-
-def test_neither_ear_nor_full_text_hears_what_is_denied() -> None:
-    query = parse_query("dark -reverb without bass")
-    assert (query.text, query.words, query.excluded) == ("dark", ("dark",), ("reverb",))
-    assert parse_query("no bass").text == "no bass"
-
-
-def test_but_denies_nothing(stocked: Library, shelf: dict[str, int]) -> None:
-    assert ids(search(stocked, EMBEDDER, "bass, dark but warm", k=1)) == [shelf["dark bass"]]
-    found = ids(search(stocked, EMBEDDER, "I don't want anything bright, just a bass", k=10))
-    assert found[0] in (shelf["dark bass"], shelf["dirty bass"]) and shelf["bright bass"] not in found
-
-
-# -------------------- nothing fits
-
-
-@pytest.mark.parametrize("query", ["kick drum", "snare", "asdfghjkl", "tremolo", "kick -bass", "the"])
-def test_a_query_of_unknown_words_is_told(query: str, stocked: Library, shelf: dict[str, int]) -> None:
-    assert "is known as an instrument, source, quality or note" in (nothing_known(stocked, query) or "")
-    with pytest.raises(SearchError, match="nothing here is known to fit") as error:
-        fitting(stocked, EMBEDDER, query)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "query", ["bass", "pad", "suave", "zorbish", "A1", "synth", "no bass", "", "-bass", "drak bas"]
-)
-def test_a_query_with_a_known_word_is_not_told(query: str, stocked: Library, shelf: dict[str, int]) -> None:
-    assert nothing_known(stocked, query) is None
-
-
-def test_only_what_fits_is_chosen(stocked: Library, shelf: dict[str, int]) -> None:
-    assert ids(fitting(stocked, EMBEDDER, "dark bass", k=5)) == [shelf["dark bass"], shelf["dirty bass"]]
-    assert ids(fitting(stocked, EMBEDDER, "dark bass", k=1)) == [shelf["dark bass"]]
-    assert set(ids(fitting(stocked, EMBEDDER, "flute"))) == {shelf["flute"], shelf["bassy flute"]}
-    assert ids(fitting(stocked, EMBEDDER, "electronic bass")) == [shelf["dirty bass"]]
-    assert ids(fitting(stocked, EMBEDDER, "dark bass -distortion")) == [shelf["dark bass"]]
-    assert len(fitting(stocked, EMBEDDER, "long")) == len(shelf)
-    basses = SampleFilter(families=("bass",))
-    assert len(fitting(stocked, EMBEDDER, "", basses)) == 3
-
-
-@pytest.mark.parametrize(
-    ("query", "packed", "left_out"),
-    [
-        # A source counts where a word says it: a violin is acoustic only by habit.
-        ("violin", ("string acoustic", "string electronic", "string"), ("flute acoustic",)),
-        ("trumpet", ("brass electronic",), ()),
-        ("harpsichord", ("keyboard electronic",), ()),
-        ("bass guitar", ("bass acoustic",), ("guitar electronic",)),
-        ("electric violin", ("string electronic", "string"), ("string acoustic",)),
-        ("synth bass", ("bass synthetic",), ("bass acoustic",)),
-        ("electric guitar", ("guitar electronic",), ("guitar acoustic",)),
-        # The head noun alone; both where they are on a par.
-        ("bell piano", ("keyboard acoustic",), ("mallet acoustic",)),
-        ("bass or flute", ("bass", "flute"), ("organ",)),
-        # Leanings: something speaks for the sound, and not more against it.
-        ("pad", ("organ", "string dark", "guitar long_release"), ("guitar", "guitar dark", "organ fast_decay")),
-        ("ambient", ("organ", "guitar reverb"), ("guitar acoustic percussive fast_decay", "guitar")),
-        ("soft", ("guitar dark",), ("guitar", "guitar bright", "guitar dark percussive distortion")),
-        ("clean", ("guitar", "bass bright"), ("guitar distortion",)),
-        ("woodwind", ("flute", "reed"), ("guitar",)),
-        ("warm pad", ("organ dark", "guitar dark reverb"), ("guitar dark", "organ bright", "organ dark percussive")),
-        ("soft bass", ("bass", "bass dark"), ("bass bright", "bass distortion percussive", "guitar dark")),
-        ("no bass", ("guitar", "bass"), ()),
-        ("A2", ("guitar percussive",), ()),
-    ],
-)
-def test_what_contradicts_a_query(
-    query: str, packed: tuple[str, ...], left_out: tuple[str, ...], stocked: Library
-) -> None:
-    contradicting = contradicts(parse_query(query))
-
-    def sound(tags: str) -> SampleRecord:
-        family, *rest = tags.split()
-        source = next((word for word in rest if word in SOURCES), None)
-        return replace(stocked.samples()[0], family=family, source=source, qualities=tuple(rest))
-
-    assert [tags for tags in packed if contradicting(sound(tags))] == []
-    assert [tags for tags in left_out if not contradicting(sound(tags))] == []
-
-
-def test_a_pack_of_what_is_not_denied(stocked: Library, shelf: dict[str, int]) -> None:
-    assert ids(fitting(stocked, EMBEDDER, "organ, no loud basses")) == [shelf["organ"]]
-    assert ids(fitting(stocked, EMBEDDER, "pad")) == [shelf["organ"]]
-    bright = fitting(stocked, EMBEDDER, "not overly bright bass")
-    assert set(ids(bright)) == {shelf["dark bass"], shelf["dirty bass"]}
-
-
-# -------------------- excluded and required
-
-
-def test_minus_excludes_by_tag_by_prompt_and_in_any_language(stocked: Library, shelf: dict[str, int]) -> None:
-    for query in ("bass -distortion", "bass -gritty", "bass -saturado", "bass without distortion"):
-        found = ids(search(stocked, EMBEDDER, query, k=10))
-        assert shelf["dirty bass"] not in found, query
-        assert shelf["dark bass"] in found, query
-    assert shelf["dirty bass"] in ids(search(stocked, EMBEDDER, "bass distortion", k=3))
-
-
-def test_minus_a_family_a_source_and_an_instrument(stocked: Library, shelf: dict[str, int]) -> None:
-    everything = set(shelf.values())
-    basses = {shelf["dark bass"], shelf["bright bass"], shelf["dirty bass"]}
-    assert set(ids(search(stocked, EMBEDDER, "dark -bass", k=10))) == everything - basses
-    electronic = ids(search(stocked, EMBEDDER, "dark -electronic", k=10))
-    assert set(electronic) == everything - {shelf["dirty bass"]}
-    assert set(ids(search(stocked, EMBEDDER, "dark -harpsichord", k=10))) == everything - {shelf["harpsichord"]}
-    # The opposite sense of "bass": a bass flute is no bass, so flutes stay.
-    assert shelf["flute"] in ids(search(stocked, EMBEDDER, "dark -bass", k=10))
-
-
-def test_minus_works_without_full_text_too(stocked: Library, shelf: dict[str, int]) -> None:
-    found = ids(search(stocked, EMBEDDER, "dark bass -flute -zorbish", k=10, fulltext=False))
-    assert not {shelf["flute"], shelf["bassy flute"], shelf["harpsichord"]} & set(found)
-    assert len(found) == 4
-
-
-def test_quotes_demand_the_words(stocked: Library, shelf: dict[str, int]) -> None:
-    assert ids(search(stocked, EMBEDDER, 'bass "gritty dark"', k=10)) == [shelf["dirty bass"]]
-    assert search(stocked, EMBEDDER, 'bass "nowhere said"', k=10) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted", "required", "excluded"),
-    [
-        ("dark bass", "dark bass", (), ()),
-        ('-warm "sub bass" A#1', "sub bass A#1", ("sub bass",), ("warm",)),
-        ('dark -"long tail" bass', "dark bass", (), ("long tail",)),
-        ("fast-decay tempo-synced", "fast-decay tempo-synced", (), ()),
-        ("dark – bass -", "dark bass", (), ()),
-        ('unclosed "quote', "unclosed quote", (), ()),
-        ("“sub bass” −bright", "sub bass", ("sub bass",), ("bright",)),
-        ('it"s C# OR * NEAR(', "it s C# OR NEAR(", (), ()),
-        ("", "", (), ()),
-    ],
-)
-def test_queries_are_read_as_typed(
-    text: str, wanted: str, required: tuple[str, ...], excluded: tuple[str, ...]
-) -> None:
-    query = parse_query(text)
-    assert (query.text, query.required, query.excluded) == (wanted, required, excluded)
-
-
-@pytest.mark.parametrize("text", ['it"s C#', 'a " b', "NEAR(x", "x AND", "*", "bass:", "-", '-"'])
-def test_no_text_breaks_a_search(text: str, stocked: Library, shelf: dict[str, int]) -> None:
-    try:
-        search(stocked, EMBEDDER, text)
-    except SearchError as error:
-        assert "nothing to look for" in str(error)
-
-
 # -------------------- filters and percentiles
 
 
@@ -412,28 +151,6 @@ def test_a_library_larger_than_the_pool_still_finds_words_and_notes(
     assert ids(search(stocked, EMBEDDER, "D#2", k=1)) == [shelf["dirty bass"]]
     assert ids(search(stocked, EMBEDDER, "pad", k=1)) == [shelf["organ"]]
     assert len(search(stocked, EMBEDDER, "flute", k=7)) == len(shelf)
-
-
-@pytest.mark.parametrize(
-    "query", ["no bass", "dark -bass", "sin bajo", "bass -synthetic -electronic", "dark, not a bass"]
-)
-def test_what_is_excluded_takes_no_place_in_the_pool(
-    query: str, stocked: Library, shelf: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("catalog.search.POOL", 1)
-    basses = {shelf["dark bass"], shelf["bright bass"], shelf["dirty bass"]}
-    found = ids(search(stocked, EMBEDDER, query, k=2))
-    assert len(found) == 2 and not basses & set(found)
-
-
-def test_the_rest_of_the_library_is_found_when_the_nearest_are_excluded(
-    stocked: Library, shelf: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("catalog.search.POOL", 1)
-    assert ids(search(stocked, EMBEDDER, "no bass", k=7)) == ids(search(stocked, EMBEDDER, "-bass bass", k=7))
-    # The words propose the dark basses first; a dark sound that is no bass still takes part.
-    assert ids(search(stocked, EMBEDDER, "dark -bass", k=1)) == [shelf["bassy flute"]]
-    assert search(stocked, EMBEDDER, "bass -bass -flute -harpsichord -organ", k=1) == []
 
 
 # -------------------- nothing to search
