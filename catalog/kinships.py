@@ -13,9 +13,11 @@ from catalog.store import Store, chunks, utc_now
 from catalog.tables import novelty, sample
 
 
-def missing(connection: Connection, banks: str) -> list[int]:
-    """Ids of the accepted sounds that were not compared with just these banks, ascending."""
-    present = select(novelty.c.sample_id).where(novelty.c.banks == banks)
+def missing(connection: Connection, banks: str | None) -> list[int]:
+    """Ids of the accepted sounds that were not compared with just these banks (None: with any), ascending."""
+    present = select(novelty.c.sample_id)
+    if banks is not None:
+        present = present.where(novelty.c.banks == banks)
     query = select(sample.c.id).where(sample.c.status == ACCEPTED, sample.c.id.not_in(present))
     return list(connection.scalars(query.order_by(sample.c.id)))
 

@@ -325,8 +325,8 @@ class Library:
         """Write the score of sounds: sample id -> percentile within its family, 0..100."""
         scorebook.set_sample_scores(self._store, percentiles)
 
-    def missing_kinships(self, banks: str) -> list[SampleRecord]:
-        """Accepted sounds that were not compared with just these novelty banks yet, by id."""
+    def missing_kinships(self, banks: str | None) -> list[SampleRecord]:
+        """Accepted sounds that were not compared with just these novelty banks (None: with any) yet, by id."""
         with self._store.read() as connection:
             return samples.find(connection, SampleFilter(ids=tuple(kinships.missing(connection, banks))))
 

@@ -144,7 +144,7 @@ def finish_what_was_left(library: Library, load_embedder: Callable[[], Embedder]
     """
     if not newest_config(library).get("novelty", DEFAULT_BANKS):
         return False
-    if library.read_only or all(sample.is_copy is not None for sample in library.samples()):
+    if library.read_only or not library.missing_kinships(None):
         return True
     try:
         library.lock()

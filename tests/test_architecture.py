@@ -117,8 +117,10 @@ def test_a_file_says_what_it_is_for_and_stays_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_a_test_file_says_what_it_tests(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text())), "no module docstring"
+def test_a_test_file_says_what_it_tests_and_stays_short(path: Path) -> None:
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), "no module docstring"
+    assert len(text.splitlines()) <= LONGEST, f"more than {LONGEST} lines"
 
 
 def test_no_folder_bears_the_name_of_a_diffusers_pipeline() -> None:
