@@ -1,7 +1,8 @@
 """Do the scores say what ears say? Real one-shots, spoilt step by step and asked for by the wrong name.
 
-With the starter judge: the Frechet distance from the untouched half grows with every step of every kind of damage, and
-the sounds of the family that was asked for score better than those of other families, by FAD and KL. Figures with -s.
+By the starter judge (FAD) and in the starter CLAP's space (FD) the Frechet distance from the untouched half grows with
+every step of every kind of damage, and the sounds of the family that was asked for score better than those of other
+families, also by KL. Figures with -s.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
+from catalog.embedders import load_embedder
 from catalog.embedders.judge import Judge
-from catalog.scores.extractors import Heard, hear
+from catalog.scores.extractors import ClapExtractor, Extractor, Heard, as_extractor, hear
 from catalog.scores.frechet import frechet_distance
 from catalog.scores.kl import label_matched_kls
 from generation.audio import Clip, resample
@@ -75,6 +77,11 @@ def judge() -> Judge:
     return Judge()
 
 
+@pytest.fixture(scope="module", params=["judge", "clap"])
+def listener(request: pytest.FixtureRequest) -> Extractor:
+    return as_extractor(Judge()) if request.param == "judge" else ClapExtractor(load_embedder("starter"))
+
+
 @pytest.fixture(scope="module")
 def halves(oneshots: Path) -> tuple[list[np.ndarray], list[str], list[np.ndarray], list[str]]:
     """Waves and families of the half to compare with, and of the half that is spoilt."""
@@ -85,39 +92,45 @@ def halves(oneshots: Path) -> tuple[list[np.ndarray], list[str], list[np.ndarray
     )  # fmt: skip
 
 
-def listen(judge: Judge, waves: list[np.ndarray]) -> Heard:
+def listen(judge: Judge | Extractor, waves: list[np.ndarray]) -> Heard:
     return hear(judge, (Clip(wave.astype(np.float32)[None], RATE_HZ) for wave in waves), LENGTH_S)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_distance_grows_with_every_step_of_damage(judge: Judge, halves, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_distance_grows_with_every_step_of_damage(listener: Extractor, halves, kind: str) -> None:  # type: ignore[no-untyped-def]
     damage, steps = KINDS[kind]
-    reference = listen(judge, halves[0]).features
-    figures = [frechet_distance(listen(judge, halves[2]).features, reference)]
+    reference = listen(listener, halves[0]).features
+    figures = [frechet_distance(listen(listener, halves[2]).features, reference)]
     for amount in steps:
         rng = np.random.default_rng(5)
         spoilt = [damage(wave, amount, rng) for wave in halves[2]]
-        figures.append(frechet_distance(listen(judge, spoilt).features, reference))
-    told = ", ".join(f"{amount:g}: {value:.2f}" for amount, value in zip(steps, figures[1:], strict=True))
-    print(f"\nFAD [starter] of {len(halves[2])} one-shots, untouched {figures[0]:.2f}; {kind} {told}")
+        figures.append(frechet_distance(listen(listener, spoilt).features, reference))
+    told = ", ".join(f"{amount:g}: {value:.3g}" for amount, value in zip(steps, figures[1:], strict=True))
+    name = f"{listener.distance} [{listener.name}]"
+    print(f"\n{name} of {len(halves[2])} one-shots, untouched {figures[0]:.3g}; {kind} {told}")
     assert all(later > earlier for earlier, later in zip(figures, figures[1:], strict=False))
 
 
 def test_sounds_of_the_family_that_was_asked_for_score_better(judge: Judge, halves) -> None:  # type: ignore[no-untyped-def]
     real, real_families, tried, tried_families = halves
     real_heard, tried_heard = listen(judge, real), listen(judge, tried)
+    ear = ClapExtractor(load_embedder("starter"))
+    in_clap = listen(ear, real).features, listen(ear, tried).features
     real_names, tried_names = np.array(real_families), np.array(tried_families)
     families = [
         family for family in sorted(set(real_families))
         if min((real_names == family).sum(), (tried_names == family).sum()) >= FEWEST
     ]  # fmt: skip
-    fads = np.array([
-        [
-            frechet_distance(tried_heard.features[tried_names == made], real_heard.features[real_names == asked])
-            for made in families
-        ]
-        for asked in families
-    ])  # fmt: skip
+
+    def distances(real_features: np.ndarray, tried_features: np.ndarray) -> np.ndarray:
+        return np.array([
+            [
+                frechet_distance(tried_features[tried_names == made], real_features[real_names == asked])
+                for made in families
+            ]
+            for asked in families
+        ])  # fmt: skip
+
     kls = np.array([
         [
             label_matched_kls(
@@ -128,11 +141,16 @@ def test_sounds_of_the_family_that_was_asked_for_score_better(judge: Judge, halv
         ]
         for asked in families
     ])  # fmt: skip
-    for name, table in (("FAD", fads), ("KL", kls)):
+    tables = {
+        "FAD [starter]": distances(real_heard.features, tried_heard.features),
+        f"FD [{ear.name}]": distances(*in_clap),
+        "KL [starter]": kls,
+    }
+    for name, table in tables.items():
         own, rest = np.diag(table), table[~np.eye(len(families), dtype=bool)].reshape(len(families), -1)
         better = (own[:, None] < rest).mean()
         print(
-            f"\n{name} [starter], {len(families)} families: own {own.mean():.2f}, others {rest.mean():.2f}; "
+            f"\n{name}, {len(families)} families: own {own.mean():.3g}, others {rest.mean():.3g}; "
             f"own beats another in {100 * better:.1f} % of {rest.size} pairs, is the best of all in "
             f"{int((own < rest.min(axis=1)).sum())} of {len(families)}"
         )
