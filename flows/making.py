@@ -40,7 +40,8 @@ def make_sounds(bench: Bench, model: str, make: Callable[[LoadedModel, BatchReco
     say(f"{model}: loading")
     try:
         with bench.timed("load"):
-            loaded = load_model(bench.order.choices[model].model, bench.device)
+            choice = bench.order.choices[model]
+            loaded = load_model(choice.model, bench.device, choice.dtype)
     except Exception as cause:  # missing files, damaged weights, too little memory: all cost this model alone
         fail_rest(bench, model, one_line(cause))
         return

@@ -17,9 +17,6 @@ from generation.registry import ModelIdentity, find_card, identify
 from generation.sampling import check_sampling
 from generation.shipped import config_names
 
-DTYPE = "float32"
-"""Number format that every technique of this version computes in."""
-
 
 @dataclass(frozen=True)
 class Order:
@@ -89,13 +86,13 @@ def model_place(name: str, folder: Path) -> str:
 
 
 def check_samplings(chosen: Iterable[ChosenModel]) -> None:
-    """Refuse steps, guidance or a scheduler that a model of a night cannot do, before it is loaded.
+    """Refuse steps, guidance, a scheduler or a dtype that a model of a night cannot do, before it is loaded.
 
     Raises CardError, one line, as generation.sampling.check_sampling does.
     """
     for each in chosen:
         choice = each.choice
-        check_sampling(choice.model, choice.steps, choice.guidance_scale, choice.scheduler)
+        check_sampling(choice.model, choice.steps, choice.guidance_scale, choice.scheduler, choice.dtype)
 
 
 def read_order(config: NightConfig, folder: Path) -> Order:
@@ -137,7 +134,7 @@ def model_settings(model: ModelIdentity, choice: ModelChoice) -> ModelSettings:
         guidance_scale=choice.guidance_scale if choice.guidance_scale is not None else defaults.guidance_scale,
         scheduler=choice.scheduler if choice.scheduler is not None else defaults.scheduler,
         length_s=model.card.length_s,
-        dtype=DTYPE,
+        dtype=choice.dtype,
     )
 
 

@@ -31,6 +31,9 @@ DEFAULT_BANKS = ("starter",)
 Scheduler = Literal["ddpm", "ddim", "dpm-solver++", "euler-ancestral", "edm-dpm-solver++"]
 """The ways from noise to a sound that a night can name; the last one belongs to pipelines of diffusers alone."""
 
+Dtype = Literal["float32", "bfloat16"]
+"""What a model's denoising network computes in: generation.precision.DTYPES, whose import needs torch."""
+
 _PREFIX = "NIGHTCRATE_"
 # The last one is generation.hub_lock.LOCK_VARIABLE, whose import would make every --help slow.
 _KNOWN = ("NIGHTCRATE_LIBRARY", "NIGHTCRATE_DEVICE", "NIGHTCRATE_HUB_LOCK")
@@ -46,7 +49,7 @@ class ModelChoice(StrictModel):
     """One model of a night, and how it samples (null: as its card says).
 
     model: a shipped name, a folder or its card.yaml; a relative path starts beside the configuration, or, where
-    nothing is there, in the working directory.
+    nothing is there, in the working directory. dtype: bfloat16 is for a GPU; it changes sounds a little.
     """
 
     model: str
@@ -54,6 +57,7 @@ class ModelChoice(StrictModel):
     steps: int | None = Field(default=None, ge=1)
     guidance_scale: float | None = Field(default=None, ge=0)
     scheduler: Scheduler | None = None
+    dtype: Dtype = "float32"
 
 
 class PromptChoice(StrictModel):

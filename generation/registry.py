@@ -34,7 +34,7 @@ __all__ = [
     "weights_fingerprint",
 ]
 
-# Technique -> the module that has load(folder, card, device) -> Technique and TECHNIQUE_VERSION.
+# Technique -> the module that has load(folder, card, device, dtype) -> Technique and TECHNIQUE_VERSION.
 _TECHNIQUES = {
     "chopan": "generation.pipelines.chopan",
     "audio-diffusion": "generation.pipelines.audio_diffusion",
@@ -149,19 +149,25 @@ class LoadedModel:
         return made
 
 
-def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu") -> LoadedModel:
+def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu", dtype: str = "float32") -> LoadedModel:
     """Load a shipped model by name, or one that `nightcrate train` made by its folder.
+
+    device: "cpu", "cuda" or "cuda:N". dtype: "bfloat16" lets the denoising network compute in that, which on a GPU
+    takes half the memory for it and less time; a seed's sound is then a little another.
 
     Threads may load at the same time; they load one after the other.
     Raises CardError (unknown name with the nearest one, weights that must be trained or fetched first or that are
-    damaged, an unknown technique) or ConfigError (a card that is not one, a device that is not there), each in one
-    line.
+    damaged, an unknown technique, a dtype that it cannot have), GenerationError (an unknown dtype) or ConfigError (a
+    card that is not one, a device that is not there), each in one line.
     """
+    from generation.precision import check_dtype  # it needs torch, and planning does not
+
     check_device(device)
+    check_dtype(dtype)
     card, folder, module = _find(name_or_folder)
     fingerprint = model_fingerprint(card, folder)
     with _loading:
-        technique = cast(Technique, module.load(folder, card, device))
+        technique = cast(Technique, module.load(folder, card, device, dtype))
     return LoadedModel(card, fingerprint, module.TECHNIQUE_VERSION, technique)
 
 

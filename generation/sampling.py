@@ -15,13 +15,15 @@ def check_sampling(
     steps: int | None = None,
     guidance_scale: float | None = None,
     scheduler: str | None = None,
+    dtype: str = "float32",
 ) -> None:
-    """Refuse steps, guidance or a scheduler that a model cannot do; None takes the card's and asks for nothing.
+    """Refuse what a model cannot do; None takes the card's and asks for nothing, and so does float32.
 
     What is not on this machine, or is damaged, is not judged: loading it says so, and costs only its own sounds.
     Raises CardError, one line: the model, what came, what is possible.
     """
-    asked = {"steps": steps, "guidance_scale": guidance_scale, "scheduler": scheduler}
+    lower = None if dtype == "float32" else dtype
+    asked = {"steps": steps, "guidance_scale": guidance_scale, "scheduler": scheduler, "dtype": lower}
     told = ", ".join(f"{name}: {value}" for name, value in asked.items() if value is not None)
     card, folder = weights_here(name_or_folder)
     if not told or folder is None:
@@ -44,7 +46,7 @@ def check_sampling(
     except CardError:
         return
     if not has_one:
-        raise CardError(f"{card.name}: {told} came; it has no steps, guidance or scheduler: leave them out")
+        raise CardError(f"{card.name}: {told} came; it does not denoise and has no such choice: leave them out")
     name, count = scheduler or card.defaults.scheduler, steps or card.defaults.steps or 1
     if card.technique == "diffusers":
         sampler_for(card.name, saved, name, count)

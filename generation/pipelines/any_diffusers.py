@@ -26,6 +26,7 @@ from generation.folder_parts import INDEX_FILE, as_card_error, load_whole, read_
 from generation.pipelines.conditioning import with_notes
 from generation.pipelines.denoising import SCHEDULERS, seed_generators
 from generation.pipelines.diffusion_model import check_rate
+from generation.precision import FLOAT32, set_dtype
 from generation.strict_yaml import unknown_name
 
 TECHNIQUE_VERSION = "diffusers-2"
@@ -100,8 +101,10 @@ class AnyDiffusersModel:
         return Clip(samples, self.card.sample_rate_hz)
 
 
-def load(folder: Path, card: ModelCard, device: str) -> AnyDiffusersModel:
+def load(folder: Path, card: ModelCard, device: str, dtype: str = FLOAT32) -> AnyDiffusersModel:
     """Load whatever pipeline of diffusers a folder holds, from safetensors alone, in float32.
+
+    dtype: what its denoising network computes in, see precision.set_dtype.
 
     Raises:
         CardError: there is no pipeline, it is not one of diffusers' own for text and sound, a package is missing,
@@ -116,6 +119,7 @@ def load(folder: Path, card: ModelCard, device: str) -> AnyDiffusersModel:
     )
     check_rate(folder, rate, card)
     pipeline.set_progress_bar_config(disable=True)
+    set_dtype(pipeline, dtype, card.name)
     model = AnyDiffusersModel(pipeline.to(device), card)
     if model.length_name is None or not {"prompt", "generator"} <= model.accepted:
         kind = pipeline_class.__name__

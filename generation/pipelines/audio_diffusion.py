@@ -25,6 +25,7 @@ from generation.models.token_numbers import TokenNumbers
 from generation.pipelines.conditioning import TextStates, encode_fixed, encode_masked
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
+from generation.precision import FLOAT32
 
 TECHNIQUE_VERSION = "audio-diffusion-3"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
@@ -91,6 +92,6 @@ class AudioDiffusionTextPipeline(TextToSoundPipeline):
         return self.unet.config["out_channels"], self.codec.config["n_mels"] // reduction, n_frames // reduction
 
 
-def load(folder: Path, card: ModelCard, device: str) -> DiffusionModel:
+def load(folder: Path, card: ModelCard, device: str, dtype: str = FLOAT32) -> DiffusionModel:
     """Load a saved pipeline, in pixels or latents. Raises CardError, see diffusion_model.load_pipeline."""
-    return load_pipeline(AudioDiffusionTextPipeline, folder, card, device)
+    return load_pipeline(AudioDiffusionTextPipeline, folder, card, device, dtype)

@@ -34,6 +34,7 @@ from generation.models.clip_tower import ClipTower, embed_texts
 from generation.pipelines.chopan_sources import ChopANSettings, Sources, TextRetriever, choose_sources
 from generation.pipelines.denoising import seed_generators
 from generation.pipelines.diffusion_model import check_rate, mono_waves, open_pipeline
+from generation.precision import FLOAT32, set_dtype
 from generation.prompts.vocabulary import understand
 
 logger = logging.getLogger(__name__)
@@ -284,12 +285,14 @@ class ChopANModel:
         return [Clip(wave[None], rate, (name,)) for wave, name in zip(waves, names, strict=True)]
 
 
-def load(folder: Path, card: ModelCard, device: str) -> ChopANModel:
+def load(folder: Path, card: ModelCard, device: str, dtype: str = FLOAT32) -> ChopANModel:
     """Load a saved pipeline.
 
     Raises:
-        CardError: the folder holds no ChopAN pipeline, or one of another rate than the card says.
+        CardError: the folder holds no ChopAN pipeline, or one of another rate than the card says; another number
+            format than float32 is asked for.
     """
     pipeline = open_pipeline(ChopANPipeline, folder, "ChopAN")
     check_rate(folder, pipeline.codec.config["sample_rate_hz"], card)
+    set_dtype(pipeline, dtype, card.name)
     return ChopANModel(pipeline.to(device))

@@ -15,6 +15,7 @@ from generation.folder_parts import INDEX_FILE, Pipeline, load_whole
 from generation.pipelines.conditioning import with_notes
 from generation.pipelines.denoising import build_sampler
 from generation.pipelines.text_to_sound import TextToSoundPipeline
+from generation.precision import set_dtype
 from generation.shared_parts import load_shared
 
 
@@ -76,18 +77,18 @@ def mono_waves(clips: Sequence[Clip], rate_hz: int) -> np.ndarray:
 
 
 def load_pipeline(
-    pipeline_class: type[TextToSoundPipeline], folder: Path, card: ModelCard, device: str, **added: Any
+    pipeline_class: type[TextToSoundPipeline], folder: Path, card: ModelCard, device: str, dtype: str, **added: Any
 ) -> DiffusionModel:
     """Load a saved pipeline and check it against its card.
 
-    Weights saved in half precision become float32: sums of rounded steps would drift, and a CPU is no faster in
-    halves.
+    Weights saved in half precision become float32, unless the denoising network is asked to compute in less.
 
     Args:
         pipeline_class: the technique's.
         folder: what save_pretrained wrote.
         card: the model's; it says the scheduler and the length of the sounds.
         device: where to put the networks.
+        dtype: what the denoising network computes in, see precision.set_dtype.
         added: components that the folder lacks.
 
     Raises:
@@ -101,6 +102,7 @@ def load_pipeline(
         pipeline.frames_of(card.length_s)
     except GenerationError as error:
         raise CardError(f"{folder}: does not agree with its card: {error}") from error
+    set_dtype(pipeline, dtype, card.name)
     return DiffusionModel(pipeline.to(device), card.length_s)
 
 

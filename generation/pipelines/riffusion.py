@@ -25,6 +25,7 @@ from generation.folder_parts import INDEX_FILE, read_index
 from generation.pipelines.conditioning import TextStates, encode_fixed
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
+from generation.precision import FLOAT32
 
 TECHNIQUE_VERSION = "riffusion-2"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
@@ -103,10 +104,10 @@ def published_codec(folder: Path, sample_rate_hz: int) -> dict[str, RiffusionIma
     return {"codec": codec_at(sample_rate_hz)} if published else {}
 
 
-def load(folder: Path, card: ModelCard, device: str) -> DiffusionModel:
+def load(folder: Path, card: ModelCard, device: str, dtype: str = FLOAT32) -> DiffusionModel:
     """Load a saved pipeline, or a Stable Diffusion folder with the published codec at the card's rate.
 
     Raises CardError, see diffusion_model.load_pipeline.
     """
     added = published_codec(folder, card.sample_rate_hz)
-    return load_pipeline(RiffusionAudioPipeline, folder, card, device, **added)
+    return load_pipeline(RiffusionAudioPipeline, folder, card, device, dtype, **added)

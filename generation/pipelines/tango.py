@@ -28,6 +28,7 @@ from generation.errors import ConfigError, GenerationError
 from generation.pipelines.conditioning import TextStates, encode_masked
 from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
+from generation.precision import FLOAT32
 
 TECHNIQUE_VERSION = "tango-2"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
@@ -145,9 +146,9 @@ def _check_vocoder(vocoder: SpeechT5HifiGan, codec: LogMelCodec) -> None:
         )
 
 
-def load(folder: Path, card: ModelCard, device: str) -> DiffusionModel:
+def load(folder: Path, card: ModelCard, device: str, dtype: str = FLOAT32) -> DiffusionModel:
     """Load a saved pipeline; its sounds are as long as the card says.
 
     Raises CardError, see diffusion_model.load_pipeline.
     """
-    return load_pipeline(TangoPipeline, folder, card, device)
+    return load_pipeline(TangoPipeline, folder, card, device, dtype)

@@ -1,9 +1,9 @@
 """What a sound costs at full size, in seconds and in memory, by batch size; networks have random weights.
 
 Run by hand: pytest -m benchmark -s tests/benchmarks/test_full_size_cost.py
-On a GPU with the steps of the models' cards, batches of 1 to 64, and the most memory that was allocated. On a CPU with
-few steps and one sound. A step is the difference between two calls, so that words, autoencoder and vocoder are not in
-it. Nothing is downloaded.
+On a GPU in batches of 1 to 64, in float32 and bfloat16, with the most memory that was allocated; on a CPU one sound in
+float32. A step is what more steps took longer than one, so that words, autoencoder, vocoder and phase are not in it; a
+sound of as many steps as its card says is reckoned from both, since every step does the same. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ from generation.pipelines.riffusion import RiffusionAudioPipeline
 from generation.pipelines.tango import TangoPipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline
 from generation.portions import is_out_of_memory
+from generation.precision import set_dtype
 from tests.generation.toy_diffusion import LONG, toy_tokenizer
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCHES = (1, 2, 4, 8, 16, 32, 64) if DEVICE == "cuda" else (1,)
-STEPS_ON_CPU = 3
+DTYPES = ("float32", "bfloat16") if DEVICE == "cuda" else ("float32",)
+STEPS = 11 if DEVICE == "cuda" else 3
 ONE_SHOT_S, PUBLISHED_S = 4.0, 10.24
 # Sizes of google/flan-t5-large, t5-base and openai/clip-vit-large-patch14 (encoders) as their configurations say.
 FLAN_T5_LARGE = {
@@ -51,9 +53,9 @@ CLIP_LARGE = {
 
 @dataclass(frozen=True)
 class Cost:
-    """seconds: of one call; step_s: of each step in it; gigabytes: the most that the GPU held, None on a CPU."""
+    """once_s: of a call without its steps; step_s: of each step; gigabytes: the most a GPU held, None on a CPU."""
 
-    seconds: float
+    once_s: float
     step_s: float
     gigabytes: float | None
 
@@ -91,14 +93,15 @@ def networks(pipeline: TextToSoundPipeline) -> list[torch.nn.Module]:
     return [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
 
 
-def cost(model: DiffusionModel, batch: int, steps: int) -> Cost:
+def cost(model: DiffusionModel, batch: int) -> Cost:
     """One batch through everything: words, every step with guidance, autoencoder, vocoder or phase."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
-    one, many = (seconds_of(model, batch, count) for count in (1, steps))
+    one_s, many_s = (seconds_of(model, batch, count) for count in (1, STEPS))
+    step_s = (many_s - one_s) / (STEPS - 1)
     gigabytes = torch.cuda.max_memory_allocated() / 1e9 if DEVICE == "cuda" else None
-    return Cost(many, (many - one) / (steps - 1), gigabytes)
+    return Cost(one_s - step_s, step_s, gigabytes)
 
 
 def seconds_of(model: DiffusionModel, batch: int, steps: int) -> float:
@@ -109,12 +112,12 @@ def seconds_of(model: DiffusionModel, batch: int, steps: int) -> float:
     return seconds
 
 
-def costs(model: DiffusionModel, steps: int) -> Iterator[tuple[int, Cost]]:
+def costs(model: DiffusionModel) -> Iterator[tuple[int, Cost]]:
     """Batch sizes up to the first that does not fit."""
-    seconds_of(model, 1, 1)  # kernels are chosen and loaded once
     for batch in BATCHES:
         try:
-            yield batch, cost(model, batch, steps)
+            seconds_of(model, batch, 1)  # kernels are chosen and loaded once for each size
+            yield batch, cost(model, batch)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -124,8 +127,9 @@ def costs(model: DiffusionModel, steps: int) -> Iterator[tuple[int, Cost]]:
 
 def told(steps: int, batch: int, found: Cost) -> str:
     memory = "" if found.gigabytes is None else f", {found.gigabytes:.1f} GB at most"
-    each, step_s = found.seconds / batch, found.step_s / batch
-    return f"  batch {batch:2d}: {each:.2f} s a sound with {steps} steps, {step_s:.3f} s each step{memory}"
+    once_s, step_s = found.once_s / batch, found.step_s / batch
+    each = f"{once_s + steps * step_s:.2f} s a sound of {steps} steps, {step_s:.4f} s each, {once_s:.2f} s once"
+    return f"  batch {batch:2d}: {each}{memory}"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_cost_at_full_size(
     name: str, build: Callable[[], TextToSoundPipeline], lengths_s: tuple[float | None, ...]
 ) -> None:
     card = next(card for card in list_cards() if card.name == name)
-    steps = card.defaults.steps if DEVICE == "cuda" else STEPS_ON_CPU
+    steps = card.defaults.steps
     assert steps is not None
     torch.manual_seed(0)
     with torch.device(DEVICE):
@@ -151,16 +155,18 @@ def test_cost_at_full_size(
         network.eval()
     parameters = sum(weight.numel() for network in networks(pipeline) for weight in network.parameters())
     where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    alone: list[float] = []
-    for length_s in lengths_s:
-        frames = pipeline.frames_of(length_s)
-        print(f"\n{name}, {parameters:,} parameters, {frames} frames, {steps} steps, guidance 3, {where}:")
-        found = {}
-        for batch, one in costs(DiffusionModel(pipeline, length_s), steps):
-            found[batch] = one
-            print(told(steps, batch, one), flush=True)
-        alone.append(found[1].step_s)
-    if len(alone) > 1:
-        ratio = alone[1] / alone[0]
-        print(f"{name}: a step of {PUBLISHED_S} s costs {ratio:.2f} times one of {ONE_SHOT_S:g} s, one sound")
-        assert ratio > 1
+    for dtype in DTYPES:
+        set_dtype(pipeline, dtype, name)
+        alone: list[float] = []
+        for length_s in lengths_s:
+            frames = pipeline.frames_of(length_s)
+            print(f"\n{name}, {parameters:,} parameters, {frames} frames, guidance 3, {dtype}, {where}:")
+            found = {}
+            for batch, one in costs(DiffusionModel(pipeline, length_s)):
+                found[batch] = one
+                print(told(steps, batch, one), flush=True)
+            alone.append(found[1].step_s)
+        if len(alone) > 1:
+            ratio = alone[1] / alone[0]
+            print(f"{name}: a step of {PUBLISHED_S} s costs {ratio:.2f} times one of {ONE_SHOT_S:g} s, one sound")
+            assert ratio > 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from catalog.library import Library
+from catalog.records import SampleFilter
 from flows import making
 from flows.bench import Bench
 from flows.deadline import Deadline
@@ -158,7 +159,9 @@ def test_every_shipped_diffusion_starter_is_judged(
         check_sampling(starter, scheduler="edm-dpm-solver++")
 
 
-@pytest.mark.parametrize("asked", ["steps: 100", "steps: 7, scheduler: dpm-solver++", "guidance_scale: 1.0"])
+@pytest.mark.parametrize(
+    "asked", ["steps: 100", "steps: 7, scheduler: dpm-solver++", "guidance_scale: 1.0", "dtype: bfloat16"]
+)
 def test_what_it_can_do_is_planned(tango: Path, night: Callable[..., Path], asked: str) -> None:
     assert forecast(*read_night(str(night(f"model: {tango}, {asked}"))), None).sounds == 1
 
@@ -170,12 +173,12 @@ def test_more_steps_than_a_diffusers_pipeline_was_trained_on_are_refused(
     assert "toy-stable: 1001 steps were asked for; it was trained on 1000" in line
 
 
-@pytest.mark.parametrize("asked", ["steps: 5", "guidance_scale: 2.0", "scheduler: ddim"])
+@pytest.mark.parametrize("asked", ["steps: 5", "guidance_scale: 2.0", "scheduler: ddim", "dtype: bfloat16"])
 def test_a_model_without_steps_refuses_them(
     capsys: pytest.CaptureFixture[str], chopan: Path, night: Callable[..., Path], asked: str
 ) -> None:
     line = refused_twice(capsys, night(f"model: {chopan}, {asked}"))
-    assert f"toy-chopan: {asked} came; it has no steps, guidance or scheduler" in line
+    assert f"toy-chopan: {asked} came; it does not denoise and has no such choice" in line
 
 
 def test_a_damaged_folder_is_left_to_loading(tango: Path, night: Callable[..., Path], tmp_path: Path) -> None:
@@ -197,12 +200,31 @@ def test_a_model_that_is_not_here_is_not_judged(night: Callable[..., Path], tmp_
 # -------------------- what they make
 
 
+def make_all(library: Library, config: Path) -> Bench:
+    """Make the sounds of a night."""
+    bench = Bench(library, read_order(*read_night(str(config))), read_judging("default"), Deadline(), "cpu")
+    for name in bench.order.models:
+        making.make_sounds(bench, name, lambda loaded, batch: making.make_batch(bench, loaded, batch))
+    return bench
+
+
+def test_the_same_prompts_in_another_dtype_are_other_sounds(
+    tango: Path, night: Callable[..., Path], tmp_path: Path
+) -> None:
+    kept = SampleFilter(statuses=("accepted", "rejected"))
+    with Library.open(tmp_path / "library", create=True) as library:
+        for dtype in ("float32", "bfloat16"):
+            make_all(library, night(f"model: {tango}, dtype: {dtype}"))
+        exact, rounded = library.samples(kept)
+        assert [each.seed for each in (exact, rounded)] == [exact.seed] * 2
+        assert [library.details(each.id).settings["dtype"] for each in (exact, rounded)] == ["float32", "bfloat16"]
+        assert exact.sha256 != rounded.sha256
+
+
 def test_sounds_of_four_channels_fail_alone(chopan: Path, stable_audio: Path, tmp_path: Path) -> None:
     config = write_night(tmp_path / "night.yaml", [stable_audio, chopan], "{cells: [bass], max_qualities: 0}")
     with Library.open(tmp_path / "library", create=True) as library:
-        bench = Bench(library, read_order(*read_night(str(config))), read_judging("default"), Deadline(), "cpu")
-        for name in bench.order.models:
-            making.make_sounds(bench, name, lambda loaded, batch: making.make_batch(bench, loaded, batch))
+        bench = make_all(library, config)
         told = library.summary(bench.night_id)
         assert {cell.model: cell.failed for cell in told.cells} == {"toy-stable": 1, "toy-chopan": 0}
         assert all("4 channels; mono or stereo is needed" in cause for cause in told.failures)

@@ -35,5 +35,5 @@ class ToyTechnique:
         return [Clip(self.loudness * each, self.card.sample_rate_hz) for each in noise]
 
 
-def load(folder: Path, card: ModelCard, device: str) -> ToyTechnique:
+def load(folder: Path, card: ModelCard, device: str, dtype: str) -> ToyTechnique:
     return ToyTechnique(float((folder / "loudness.txt").read_text()), card, device)
