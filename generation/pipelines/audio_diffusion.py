@@ -27,7 +27,7 @@ from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
 from generation.precision import FLOAT32
 
-TECHNIQUE_VERSION = "audio-diffusion-3"
+TECHNIQUE_VERSION = "audio-diffusion-4"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
 
 MAX_TOKENS = 64

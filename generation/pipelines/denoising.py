@@ -41,6 +41,7 @@ SCHEDULERS: dict[str, Any] = {
 _LATE = 0.9  # of the training times: a sampler that starts before this one is told of
 # The two that step from any noise level to any other: their grid starts at the noisiest time, whatever the count.
 _ANY_GRID = {"dpm-solver++", "euler-ancestral"}
+_DRIFT = 0.02  # of the training times: what ddim's steps of one whole length may leave out together
 
 
 def _check_scheduler(name: str | None) -> None:
@@ -55,8 +56,8 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
     Args:
         saved: the model's scheduler; its configuration says which noise the network was trained on.
         name: one of SCHEDULERS, built from that configuration; None for a copy of the saved one.
-        steps: passes of the network. With ddim, a count that does not divide the training steps starts below the
-            noisiest time (its steps are all of one whole length), which the log says: prefer one that does.
+        steps: passes of the network. Some counts cannot start in pure noise with ddim, whose steps are all of one
+            whole length, or with a saved scheduler of another kind; the log says so.
 
     Raises:
         GenerationError: no such scheduler, steps not above 0 or more than it was trained on, or so many that
@@ -72,9 +73,9 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
     # Not saved with a model: with it, a model built here would sample otherwise than the same model loaded.
     config.pop("_use_default_values", None)
     scheduler: Any = SCHEDULERS[name] if name else type(saved)
-    # ddpm steps from any time to any other too; where the published grid fits it is kept.
-    any_grid = name in _ANY_GRID or (scheduler is DDPMScheduler and train_steps % steps != 0)
-    sampler = scheduler.from_config(config, **({"timestep_spacing": "linspace"} if any_grid else {}))
+    if spacing := _spacing(scheduler, name in _ANY_GRID, config, steps):
+        config["timestep_spacing"] = spacing
+    sampler = scheduler.from_config(config)
     sampler.set_timesteps(steps)
     times = sampler.timesteps
     # diffusers' spacings overrun at some counts: an offset beyond the last time, a rounded extra time of -1.
@@ -82,17 +83,36 @@ def build_sampler(saved: SchedulerMixin, name: str | None, steps: int) -> Any:
         raise GenerationError(
             f"{name or type(saved).__name__} finds no {steps} different times among {train_steps}; ask for fewer steps"
         )
-    if steps > 1 and times.max() < _LATE * train_steps:
+    if times.max() < _LATE * train_steps:
         _say_once(name or type(saved).__name__, steps, int(times.max()), train_steps)
     return sampler
+
+
+def _spacing(scheduler: Any, any_grid: bool, config: dict[str, Any], steps: int) -> str | None:
+    """How the times shall lie so that the walk starts in noise; None leaves them as they were published.
+
+    "leading", as most models were published, lets one step start at time 0, and eight at 875 of 1000, where an eighth
+    of the sound should be there already. "trailing" starts at the last time whatever the count, but loses what does
+    not divide the training steps (Lin et al., arXiv 2305.08891, section 3.3); "linspace" holds both ends and needs two.
+    """
+    train_steps = config["num_train_timesteps"]
+    left_out = train_steps % steps
+    if any_grid:
+        return "linspace" if steps > 1 else "trailing"
+    late = (steps - 1) * (train_steps // steps) < _LATE * train_steps
+    if scheduler is DDPMScheduler and (late or left_out):  # it steps from any time to any other too
+        return "linspace" if steps > 1 else "trailing"
+    if scheduler is DDIMScheduler and late and left_out <= _DRIFT * train_steps:
+        return "trailing"
+    return None
 
 
 @cache
 def _say_once(name: str, steps: int, first: int, train_steps: int) -> None:
     _log.warning(
-        "%s with %d steps starts at time %d of %d, where a little of the sound should be left already; "
-        "a number of steps that divides %d starts in pure noise",
-        name, steps, first, train_steps, train_steps,
+        "%s with %d steps starts at time %d of %d, where a little of the sound should be there already; "
+        "dpm-solver++ starts in pure noise with any number of steps",
+        name, steps, first, train_steps,
     )  # fmt: skip
 
 

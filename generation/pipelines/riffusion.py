@@ -27,7 +27,7 @@ from generation.pipelines.diffusion_model import DiffusionModel, load_pipeline
 from generation.pipelines.text_to_sound import TextToSoundPipeline, decode_vae, vae_reduction
 from generation.precision import FLOAT32
 
-TECHNIQUE_VERSION = "riffusion-2"
+TECHNIQUE_VERSION = "riffusion-3"
 """Part of every job key: raised whenever the same weights and seed would give another sound."""
 
 

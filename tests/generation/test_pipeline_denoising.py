@@ -36,7 +36,7 @@ class Oracle:
         return SimpleNamespace(sample=noise)
 
 
-@pytest.mark.parametrize("steps", [2, 20, 200, 400])
+@pytest.mark.parametrize("steps", [1, 2, 7, 20, 200, 400])
 @pytest.mark.parametrize("noise", [AUDIO_LATENT_DIFFUSION_NOISE, RIFFUSION_NOISE, TANGO_NOISE])
 @pytest.mark.parametrize("name", [None, *SCHEDULERS])
 def test_every_sampler_finds_what_the_network_knows(name: str | None, noise: dict[str, Any], steps: int) -> None:
@@ -73,7 +73,7 @@ def test_no_count_of_steps_leaves_the_trained_times(name: str | None) -> None:
     for noise in (AUDIO_LATENT_DIFFUSION_NOISE, TANGO_NOISE):
         saved = DDPMScheduler(**noise)
         refused = []
-        for steps in (1, 7, 61, 103, 201, 400, 601, 999, 1000):
+        for steps in (*range(1, 22), 61, 103, 201, 400, 601, 999, 1000):
             try:
                 times = build_sampler(saved, name, steps).timesteps
             except GenerationError as error:
@@ -82,15 +82,16 @@ def test_no_count_of_steps_leaves_the_trained_times(name: str | None) -> None:
                 continue
             assert len(times) == steps == len(times.unique())
             assert 0 <= times.min() and times.max() < 1000
-            if name in (None, "ddpm", "dpm-solver++", "euler-ancestral") and steps > 1:
-                assert times.max() >= 990  # in pure noise, whatever the count
+            if name != "ddim" or steps < 100:
+                assert times.max() >= 900  # in noise, whatever the count
         assert set(refused) <= {1000}
 
 
 def test_ddim_says_where_it_starts_too_late(caplog: pytest.LogCaptureFixture) -> None:
     denoising._say_once.cache_clear()
     saved = DDPMScheduler(**TANGO_NOISE)
-    assert build_sampler(saved, "ddim", 500).timesteps.max() == 999 and not caplog.records
+    for steps in (1, 2, 5, 7, 20, 250, 500):
+        assert build_sampler(saved, "ddim", steps).timesteps.max() > 900 and not caplog.records
     for _ in range(2):
         assert build_sampler(saved, "ddim", 501).timesteps.max() == 501
     assert caplog.text.count("ddim with 501 steps starts at time 501 of 1000") == 1

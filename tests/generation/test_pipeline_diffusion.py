@@ -72,8 +72,7 @@ def test_a_sound_is_the_same_alone_and_in_a_padded_batch(pipeline: TextToSoundPi
         generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
         one = pipeline.decode(together[1][i : i + 1], [torch.Generator().manual_seed(SEEDS[i])])
         assert farthest(one[0], pipeline.decode(together[1], generators)[i]) < 1e-4
-        if scheduler == "ddpm":
-            assert farthest(alone[2][0], together[2][i]) < 1e-4
+        assert farthest(alone[2][0], together[2][i]) < 0.02  # where one did
 
 
 @pytest.mark.parametrize("technique", MASKED)
