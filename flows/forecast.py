@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.library import Library
-from flows.order import check_samplings, choose_models
+from flows.order import ChosenModel, check_samplings, choose_models
 from flows.pace import bytes_per_sound, seconds_per_sound
 from flows.settings import NightConfig
+from generation.cards import Weights
+from generation.hub_lock import locked
+from generation.registry import find_card, weights_here
 
 
 @dataclass(frozen=True)
 class ModelForecast:
-    """One model's share. seconds is None when nobody has measured the model; bytes are of accepted sounds."""
+    """One model's share. seconds is None when nobody has measured the model; bytes are of accepted sounds.
+
+    is_here: whether its weights are on this machine; a model without them is counted all the same. get_by: where they
+    are not, the commands that get them, or what is wrong. bytes_to_fetch: how much disk its files take that a hub
+    holds, where the lock file knows; None for others.
+    """
 
     model: str
     seconds_per_sound: float | None
     seconds_origin: str | None
     bytes_per_sound: float
     bytes_origin: str
+    is_here: bool
+    get_by: str | None
+    bytes_to_fetch: int | None
 
 
 @dataclass(frozen=True)
@@ -49,23 +61,13 @@ class Forecast:
 def forecast(config: NightConfig, folder: Path, library: Library | None) -> Forecast:
     """Look at a night without its weights; `library` None means that there is none yet.
 
-    Raises ConfigError or CardError for prompts or models that do not exist, or that cannot do what is asked of them.
+    No network is asked. Raises ConfigError or CardError for prompts or models that do not exist, or that cannot do what
+    is asked of them, and ConfigError for a broken lock file of the hub.
     """
     prompts = config.prompts.prompts_in(folder)
     chosen = choose_models(config, folder)
     check_samplings(chosen)
-    models = []
-    for card in (each.card for each in chosen):
-        measured, room = seconds_per_sound(library, card), bytes_per_sound(library, card)
-        models.append(
-            ModelForecast(
-                card.name,
-                measured.seconds if measured else None,
-                measured.origin if measured else None,
-                room.bytes,
-                room.origin,
-            )
-        )
+    models = [_model_forecast(each, library) for each in chosen]
     each = len(prompts) * len(config.seeds)
     tries = config.max_attempts if config.target else 1
     first = each if config.deal else each * len(models)
@@ -95,6 +97,42 @@ def forecast(config: NightConfig, folder: Path, library: Library | None) -> Fore
     )
 
 
+def _model_forecast(chosen: ChosenModel, library: Library | None) -> ModelForecast:
+    card = chosen.card
+    length_s = card.length_s if chosen.choice.length_s is None else chosen.choice.length_s
+    measured, room = seconds_per_sound(library, card), bytes_per_sound(library, card, length_s)
+    is_here = weights_here(chosen.choice.model)[1] is not None
+    return ModelForecast(
+        model=card.name,
+        seconds_per_sound=measured.seconds if measured else None,
+        seconds_origin=measured.origin if measured else None,
+        bytes_per_sound=room.bytes,
+        bytes_origin=room.origin,
+        is_here=is_here,
+        get_by=None if is_here else _get_by(chosen),
+        bytes_to_fetch=None if is_here else _bytes_to_fetch(card.weights),
+    )
+
+
+def _get_by(chosen: ChosenModel) -> str:
+    """How to get the weights of a model that are not on this machine."""
+    card, place = chosen.card, chosen.choice.model
+    if card.weights is None:
+        return f"{card.trained_by or 'train it first'}; then name that folder in the night"
+    if card.weights.hub is not None:
+        return f"the night fetches it, or nightcrate models fetch {shlex.quote(place)}"
+    if card.weights.starter is not None:
+        return "its shipped weights are missing; install nightcrate again"
+    folder = find_card(place)[1].parent / str(card.weights.folder)
+    return f"the card's folder of weights is not there ({folder})"
+
+
+def _bytes_to_fetch(weights: Weights | None) -> int | None:
+    """Size of all files that the lock file names of a hub repository; None where it names none."""
+    entry = locked(weights.hub, weights.revision) if weights and weights.hub else None
+    return sum(file.bytes for file in entry.files) if entry else None
+
+
 def forecast_text(told: Forecast, shown: int | None) -> str:
     """The forecast for people, with the first `shown` prompts (None: all of them)."""
     factors = [(len(told.prompts), "prompt"), (len(told.models), "model"), (told.seeds, "seed")]
@@ -116,6 +154,10 @@ def forecast_text(told: Forecast, shown: int | None) -> str:
             else f"{model.seconds_per_sound:.2f} s a sound ({model.seconds_origin})"
         )
         lines.append(f"  {model.model}: {pace}, {size(model.bytes_per_sound)} a sound ({model.bytes_origin})")
+    for model in told.models:
+        if not model.is_here:
+            price = "" if model.bytes_to_fetch is None else f" ({size(model.bytes_to_fetch)})"
+            lines.append(f"  {model.model} is counted, but not on this machine: {model.get_by}{price}")
     lines += [f"    {prompt}" for prompt in told.prompts[:shown]]
     if shown is not None and len(told.prompts) > shown:
         lines.append(f"    ... and {len(told.prompts) - shown} more; --all lists them")

@@ -45,6 +45,8 @@ def make_sounds(bench: Bench, model: str, make: Callable[[LoadedModel, BatchReco
     except Exception as cause:  # missing files, damaged weights, too little memory: all cost this model alone
         fail_rest(bench, model, one_line(cause))
         return
+    finally:
+        free_memory()  # of what was loaded before it failed
     failures = 0
     with progress(model, bench.sounds_left(model)) as bar:
         for batch in chain([first], batches):
@@ -160,4 +162,5 @@ def _generate(model: LoadedModel, jobs: Sequence[JobRecord]) -> list[Clip]:
         guidance_scale=settings["guidance_scale"],
         notes=[job.note for job in jobs],
         scheduler=settings["scheduler"],
+        length_s=settings["length_s"],
     )

@@ -86,13 +86,15 @@ def model_place(name: str, folder: Path) -> str:
 
 
 def check_samplings(chosen: Iterable[ChosenModel]) -> None:
-    """Refuse steps, guidance, a scheduler or a dtype that a model of a night cannot do, before it is loaded.
+    """Refuse steps, guidance, a scheduler, a dtype or a length that a model of a night cannot do, before it is loaded.
 
     Raises CardError, one line, as generation.sampling.check_sampling does.
     """
     for each in chosen:
         choice = each.choice
-        check_sampling(choice.model, choice.steps, choice.guidance_scale, choice.scheduler, choice.dtype)
+        check_sampling(
+            choice.model, choice.steps, choice.guidance_scale, choice.scheduler, choice.dtype, choice.length_s
+        )
 
 
 def read_order(config: NightConfig, folder: Path) -> Order:
@@ -133,7 +135,7 @@ def model_settings(model: ModelIdentity, choice: ModelChoice) -> ModelSettings:
         steps=choice.steps if choice.steps is not None else defaults.steps,
         guidance_scale=choice.guidance_scale if choice.guidance_scale is not None else defaults.guidance_scale,
         scheduler=choice.scheduler if choice.scheduler is not None else defaults.scheduler,
-        length_s=model.card.length_s,
+        length_s=choice.length_s if choice.length_s is not None else model.card.length_s,
         dtype=choice.dtype,
     )
 

@@ -38,10 +38,10 @@ def seconds_per_sound(library: Library | None, card: ModelCard) -> Pace | None:
     return None
 
 
-def bytes_per_sound(library: Library | None, card: ModelCard) -> Room:
-    """The room of a master: the mean in this library, else the most that the card's length can need."""
+def bytes_per_sound(library: Library | None, card: ModelCard, length_s: float) -> Room:
+    """The room of a master: the mean in this library, else the most that a sound of a length can need."""
     sounds = library.samples(SampleFilter(models=(card.name,))) if library else []
     if library and sounds:
         total = sum((library.path / str(sound.file)).stat().st_size for sound in sounds)
         return Room(total / len(sounds), f"measured on {len(sounds)} sounds of this library")
-    return Room(card.sample_rate_hz * card.length_s * MASTER_BYTES, "from the card, at most")
+    return Room(card.sample_rate_hz * length_s * MASTER_BYTES, "from the card, at most")

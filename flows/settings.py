@@ -49,7 +49,8 @@ class ModelChoice(StrictModel):
     """One model of a night, and how it samples (null: as its card says).
 
     model: a shipped name, a folder or its card.yaml; a relative path starts beside the configuration, or, where
-    nothing is there, in the working directory. dtype: bfloat16 is for a GPU; it changes sounds a little.
+    nothing is there, in the working directory. length_s: of the sounds, for a model that
+    can make any length. dtype: bfloat16 is for a GPU; it changes sounds a little.
     """
 
     model: str
@@ -57,6 +58,7 @@ class ModelChoice(StrictModel):
     steps: int | None = Field(default=None, ge=1)
     guidance_scale: float | None = Field(default=None, ge=0)
     scheduler: Scheduler | None = None
+    length_s: float | None = Field(default=None, gt=0, le=60)
     dtype: Dtype = "float32"
 
 

@@ -14,6 +14,7 @@ from generation.prompts.vocabulary import parse_note
 
 _SEEDS = range(-(2**63), 2**64)
 """What torch's generators take; a negative seed is the same as itself plus 2 to the 64."""
+_SAME_LENGTH_S = 0.01
 
 
 def texts_of(prompts: Iterable[str]) -> list[str]:
@@ -50,11 +51,24 @@ def guidance_of(guidance_scale: float | None) -> float | None:
     """Guidance as a float of at least 0; None stays. Raises GenerationError for anything else, NaN and infinity too."""
     if guidance_scale is None:
         return None
-    value: Any = guidance_scale  # whatever came
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and value >= 0):
-        raise GenerationError(f"guidance {_told(value)} came; a number of at least 0 is needed (1: none)")
-    return float(value)
+    if not (_is_real(guidance_scale) and guidance_scale >= 0):
+        raise GenerationError(f"guidance {_told(guidance_scale)} came; a number of at least 0 is needed (1: none)")
+    return float(guidance_scale)
+
+
+def length_of(length_s: float | None) -> float | None:
+    """Seconds as a float above 0; None stays. Raises GenerationError for anything else, NaN and infinity too."""
+    if length_s is None:
+        return None
+    if not (_is_real(length_s) and length_s > 0):
+        raise GenerationError(f"length_s {_told(length_s)} came; a number of seconds above 0 is needed")
+    return float(length_s)
+
+
+def check_length(length_s: float | None, own_s: float) -> None:
+    """Raise GenerationError when a model whose sounds all last own_s seconds is asked for another length."""
+    if length_s is not None and abs(length_s - own_s) > _SAME_LENGTH_S:
+        raise GenerationError(f"{length_s:g} s were asked for; this model's sounds last {own_s:.3f} s")
 
 
 def _note(note: int | str | None) -> int | None:
@@ -63,6 +77,11 @@ def _note(note: int | str | None) -> int | None:
     if isinstance(note, str):
         return parse_note(note)
     return _whole("note", note, range(128), "a MIDI number from 0 to 127, a name such as A2, or None")
+
+
+def _is_real(value: Any) -> bool:
+    """Whether something is a finite number; True counts as 1 in Python, but nobody means it."""
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def _listed(what: str, values: Any) -> list[Any]:

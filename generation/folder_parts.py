@@ -19,8 +19,10 @@ import torch
 from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from diffusers.utils.import_utils import DummyObject, requires_backends
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 from transformers.image_processing_base import ImageProcessingMixin
+from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.processing_utils import ProcessorMixin
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -56,8 +58,8 @@ def as_card_error(told: str) -> Iterator[None]:
 class _Quiet:
     """A context in which diffusers and transformers log no warnings: whatever is wrong with a folder is an error here.
 
-    A logger's level is the whole process': of threads that load at once the first one lowers it, and the last one that
-    leaves puts it back.
+    A logger's level is the whole process': of threads that are inside at once the first one lowers it, and the last one
+    that leaves puts it back.
     """
 
     def __init__(self) -> None:
@@ -83,7 +85,8 @@ class _Quiet:
                     logger.setLevel(level)
 
 
-_quiet = _Quiet()
+quiet = _Quiet()
+"""Around what loads a folder, and around what runs it: each prompt too long for a model would be logged whole."""
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -109,15 +112,24 @@ def load_whole(pipeline_class: type[Pipeline], folder: Path, told: str, **added:
         CardError: the folder holds no such pipeline, or one that is not whole.
     """
     index = read_index(folder)
-    parts = {
-        name: load_part(folder / name, index[name], told)
+    named = {
+        name: parameter
         for name, parameter in inspect.signature(pipeline_class.__init__).parameters.items()
         if name in index and name not in added and _is_part(index[name], parameter)
     }
-    with as_card_error(told), _quiet:
+    own = {name for name, parameter in named.items() if _may_make(folder / name, index[name], parameter, told)}
+    parts = {
+        # Given the default, a pipeline makes what it can make.
+        name: parameter.default if name in own else load_part(folder / name, _kind_for(index[name], parameter), told)
+        for name, parameter in named.items()
+    }
+    with as_card_error(told), quiet:
         pipeline: Pipeline = pipeline_class.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, **parts, **added
         )
+    for name in own:
+        if type(getattr(pipeline, name, None)).__name__ != index[name][1]:
+            raise CardError(f"{told}: {name} (its folder is missing)")
     return pipeline
 
 
@@ -128,6 +140,29 @@ def _is_part(kind: Any, parameter: inspect.Parameter) -> bool:
     names_class = isinstance(kind, list) and len(kind) == 2 and all(isinstance(each, str) for each in kind)
     # What may be left out may be a setting: StableDiffusionPipeline has requires_safety_checker.
     return names_class or parameter.default is inspect.Parameter.empty
+
+
+def _may_make(place: Path, kind: Any, parameter: inspect.Parameter, told: str) -> bool:
+    """Whether a part that is not in the folder may be one that the pipeline makes itself.
+
+    save_pretrained writes no part that has a default, though the index names it: LongCatAudioDiTPipeline's scheduler.
+    A network never: it would be drawn at random.
+    """
+    if parameter.default is inspect.Parameter.empty or place.is_dir():
+        return False
+    with as_card_error(f"{told}: {place.name}"):
+        return issubclass(simple_get_class_obj(*kind), _WITHOUT_WEIGHTS)
+
+
+def _kind_for(kind: Any, parameter: inspect.Parameter) -> Any:
+    """Library and class to load a part as: what the index says of it, or what the pipeline needs in its place.
+
+    The published AudioLDM 2 name GPT2Model, which could write by itself before transformers 4.50. Now GPT2LMHeadModel
+    does, from the same weights, since its head is the embedding (diffusers' pull request 11244, issue 12630).
+    """
+    if kind == ["transformers", "GPT2Model"] and parameter.annotation is GPT2LMHeadModel:
+        return ["transformers", "GPT2LMHeadModel"]
+    return kind
 
 
 def load_part(place: Path, kind: Any, told: str) -> Any:
@@ -143,10 +178,12 @@ def load_part(place: Path, kind: Any, told: str) -> Any:
             scheduler or feature extractor: any other, such as a whole pipeline, may load what it likes.
     """
     try:
-        with as_card_error(place.name), _quiet:
+        with as_card_error(place.name), quiet:
             if not (isinstance(kind, list) and len(kind) == 2):
                 raise ValueError(f"{INDEX_FILE} says {kind!r} of it; a library and a class are needed")
             loaded: Any = simple_get_class_obj(*kind)
+            if isinstance(loaded, DummyObject):  # diffusers' stand-in for a class whose package is not here
+                requires_backends(loaded, loaded._backends)
             if not place.is_dir():
                 raise FileNotFoundError("its folder is missing")
             for path in place.glob("*config.json"):

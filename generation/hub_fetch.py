@@ -20,7 +20,7 @@ from generation.errors import HubUnreachableError
 from generation.file_list import KnownFile, differences
 from generation.hub_errors import one_line
 from generation.hub_listing import RemoteFile, needed_files
-from generation.hub_lock import LockedRepository, commit_of, lock, lock_path, locked
+from generation.hub_lock import LockedRepository, check_lock, commit_of, lock, lock_path, locked
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,8 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
         told: is called with the bytes that have just come.
 
     Raises:
-        HubError: no room, no network, or a file is not what the hub says it is (it is removed).
+        HubError: no room, no network, no lock file can be written, or a file is not what the hub says it is (it is
+            removed).
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils import WeakFileLock
@@ -106,6 +107,8 @@ def fetch(plan: FetchPlan, told: Callable[[int], None] = lambda came: None) -> P
         folder = _snapshot_of(entry)  # its blobs were held against their hashes when this was planned
         if all((folder / file.path).is_file() for file in entry.files):
             return folder
+    if entry is None or entry.revision != plan.revision:
+        check_lock()
     with one_line(plan.repo):
         blobs = _blobs(plan.repo)
         blobs.mkdir(parents=True, exist_ok=True)

@@ -6,12 +6,17 @@ commit is used, with or without a network, until the entry is removed from the f
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from generation.audio import write_bytes
+from generation.errors import HubError
 from generation.file_list import KnownFile
 from generation.strict_yaml import StrictModel, dump_yaml, load_yaml
 
@@ -63,16 +68,38 @@ def commit_of(revision: str | None) -> str | None:
     return revision if revision is not None and _COMMIT.fullmatch(revision) else None
 
 
+def check_lock() -> None:
+    """Raise HubError, one line, when the lock file cannot be written: known before anything is fetched."""
+    path = lock_path()
+    with _told_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
 def lock(entry: LockedRepository) -> None:
     """Write an entry down in place of an older one, the file whole or not at all.
 
-    Raises AudioError when the disk refuses, ConfigError when the file that is there is no lock file.
+    Raises HubError or AudioError when the disk refuses, ConfigError when the file that is there is no lock file.
     """
     from huggingface_hub.utils import WeakFileLock
 
+    check_lock()
     path = lock_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(path.with_name(f".{path.name}.lock")):  # two fetches at a time keep both entries
+    # Two fetches at a time keep both entries.
+    with _told_of(path), WeakFileLock(path.with_name(f".{path.name}.lock")):
         others = [each for each in locked_repositories() if (each.repo, each.asked) != (entry.repo, entry.asked)]
         whole = _Lock(repositories=tuple(sorted([*others, entry], key=lambda each: (each.repo, each.asked or ""))))
         write_bytes(path, dump_yaml(json.loads(whole.model_dump_json())).encode())
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HubError(
+            f"the lock file {path} cannot be written ({error.strerror or error}); name another place by {LOCK_VARIABLE}"
+        ) from error

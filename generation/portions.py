@@ -1,4 +1,4 @@
-"""How many sounds go through a model at once: all that are asked for, until the memory says otherwise."""
+"""How many sounds go through a network at once: all that are asked for, until the memory says otherwise."""
 
 from __future__ import annotations
 
@@ -6,51 +6,76 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
-
-from generation.audio import Clip
+from typing import TypeVar
 
 _log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+_PATIENCE = 8  # portions
+# What torch's allocator for the CPU says, CUDA itself, cuBLAS and cuDNN; cuFFT, cuDNN and cuSPARSE when they find no
+# memory to work in.
+_NO_ROOM = (
+    "DefaultCPUAllocator: ", "out of memory", "ALLOC_FAILED",
+    "CUFFT_INTERNAL_ERROR", "unable to find an engine", "insufficient resources",
+)  # fmt: skip
 
 
 class Portions:
     """Cuts a list of sounds into portions that fit into memory, and remembers what fitted.
 
-    at_once: the largest portion that is tried; None until memory ran out once.
+    at_once: the largest portion that is tried; None for all that are asked for. It is halved where memory runs out,
+    and doubled again, once, after some portions that went well: another program may have had the memory for a moment.
     """
 
-    def __init__(self) -> None:
-        """Begin without a limit."""
-        self.at_once: int | None = None
+    def __init__(self, at_once: int | None = None) -> None:
+        """Begin with a limit, or without one."""
+        self.at_once = at_once
+        self._most = at_once
+        self._went_well, self._patience = 0, _PATIENCE
 
-    def make(self, count: int, make: Callable[[int, int], list[Clip]]) -> list[Clip]:
-        """Make `count` clips; `make(first, end)` makes those from `first` to before `end`.
+    def make(self, count: int, make: Callable[[int, int], list[Made]]) -> list[Made]:
+        """Make `count` things; `make(first, end)` makes those from `first` to before `end`.
 
-        A portion for which there is not enough memory is halved, and so is every later one. What `make` raises
-        comes through when it is another error, or when one clip alone does not fit.
+        A portion for which there is not enough memory is halved, and so are the next ones. What `make` raises
+        comes through when it is another error, or when one thing alone does not fit.
         """
-        clips: list[Clip] = []
-        while len(clips) < count:
-            size = min(self.at_once or count, count - len(clips))
+        made: list[Made] = []
+        while len(made) < count:
+            size = min(self.at_once or count, count - len(made))
             try:
-                clips += make(len(clips), len(clips) + size)
+                made += make(len(made), len(made) + size)
+                self._fitted()
                 continue
             except Exception as error:
                 if size == 1 or not is_out_of_memory(error):
                     raise
             # Only here, with the error gone, does nothing hold the tensors of the failed portion any more.
-            self.at_once = (size + 1) // 2
-            free_memory()
-            _log.warning("not enough memory for %d sounds at once; going on with %d", size, self.at_once)
-        return clips
+            self._ran_out(size)
+        return made
+
+    def _fitted(self) -> None:
+        self._went_well += 1
+        if self.at_once is not None and self.at_once != self._most and self._went_well == self._patience:
+            self.at_once = min(2 * self.at_once, self._most or 2 * self.at_once)
+
+    def _ran_out(self, size: int) -> None:
+        self.at_once = (size + 1) // 2
+        # Each failure makes the next try to grow come later, so that what never fits costs less and less.
+        self._went_well, self._patience = 0, 2 * self._patience
+        free_memory()
+        _log.warning("not enough memory for %d sounds at once; going on with %d", size, self.at_once)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on a GPU or on the machine."""
+    """Whether an error means that memory ran out, on a GPU or on the machine.
+
+    An error of another cause that sounds like it costs a few tries, and comes out of the last one, of one sound.
+    """
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
-    # torch's allocator for the CPU knows no type of its own.
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: " in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_ROOM)
 
 
 def free_memory() -> None:

@@ -12,10 +12,10 @@ from threading import Lock
 from types import ModuleType
 from typing import Protocol, cast
 
-from generation.asked import guidance_of, notes_of, seeds_of, steps_of, texts_of
+from generation.asked import guidance_of, length_of, notes_of, seeds_of, steps_of, texts_of
 from generation.audio import Clip, file_sha256
 from generation.cards import CARD_FILE, ModelCard, Weights, list_cards, read_card, read_card_file
-from generation.devices import check_device
+from generation.devices import check_device, exact_float32
 from generation.errors import CardError, HubError
 from generation.hub import open_source, source_here, used_files
 from generation.portions import Portions
@@ -67,6 +67,7 @@ class Technique(Protocol):
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
         scheduler: str | None = None,
+        length_s: float | None = None,
     ) -> list[Clip]:
         """Return one raw clip for each prompt."""
 
@@ -99,18 +100,20 @@ class LoadedModel:
         guidance_scale: float | None = None,
         notes: Sequence[int | str | None] | None = None,
         scheduler: str | None = None,
+        length_s: float | None = None,
     ) -> list[Clip]:
         """Return one raw, not normalised Clip for each prompt; it may hold NaN or exceed 1.
 
         prompts: a list of texts, empty ones too; what is beyond a model's number of tokens is cut off.
         seeds: one whole number for each prompt, from -2^63 to 2^64 - 1; the noise of item i depends on seeds[i] alone.
-        steps, guidance_scale, scheduler ("ddim", "ddpm", "dpm-solver++", ...): None takes the card's.
+        steps, guidance_scale, scheduler ("ddim", "ddpm", "dpm-solver++", ...), length_s: None takes the card's; a
+        length in seconds is for TANGO and pipelines of diffusers, the others have one of their own.
         notes: MIDI numbers or names ("A2") asked for, None where any will do; what a prompt says of its note gives way.
         All go through the model at once; what does not fit into memory goes in halves.
         Raises CardError when the lists differ in length, and GenerationError, one line, for anything that cannot be.
         """
         prompts, seeds, asked_notes = texts_of(prompts), seeds_of(seeds), notes_of(notes)
-        steps, guidance_scale = steps_of(steps), guidance_of(guidance_scale)
+        steps, guidance_scale, length_s = steps_of(steps), guidance_of(guidance_scale), length_of(length_s)
         if len(seeds) != len(prompts) or (asked_notes is not None and len(asked_notes) != len(prompts)):
             came = f"{len(prompts)} prompts, {len(seeds)} seeds" + (
                 f", {len(asked_notes)} notes" if asked_notes is not None else ""
@@ -128,6 +131,7 @@ class LoadedModel:
                 guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
                 notes=None if asked_notes is None else asked_notes[first:end],
                 scheduler=defaults.scheduler if scheduler is None else scheduler,
+                length_s=None if length_s == self.card.length_s else length_s,
             )
             if len(clips) != end - first:
                 raise CardError(
@@ -135,18 +139,25 @@ class LoadedModel:
                 )
             return clips
 
-        return self._portions.make(len(prompts), make)
+        with exact_float32():
+            return self._portions.make(len(prompts), make)
 
     def through_codec(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Clip]:
         """Return real sounds through this model's pictures and autoencoder and back: the ceiling of what it can sound.
 
-        seeds: one whole number for each clip. Raises CardError where the technique has no such way.
+        seeds: one whole number for each clip. Raises CardError where the technique has no such way, or when the lists
+        differ in length.
         """
         through = getattr(self._technique, "through_codec", None)
         if through is None:
             raise CardError(f"{self.card.name}: {self.card.technique} cannot send a given sound through its codec")
-        made: list[Clip] = through(clips, seeds)
-        return made
+
+        def make(first: int, end: int) -> list[Clip]:
+            made: list[Clip] = through(clips[first:end], seeds[first:end])
+            return made
+
+        with exact_float32():
+            return self._portions.make(len(clips), make)
 
 
 def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu", dtype: str = "float32") -> LoadedModel:

@@ -15,6 +15,7 @@ from flows.train import RECIPES
 from generation.cards import read_card
 from generation.shipped import config_path, configs_dir
 from generation.strict_yaml import load_yaml
+from generation.training.settings import TrainSettings
 
 FILES = sorted(path.relative_to(configs_dir()) for path in configs_dir().rglob("*") if path.is_file())
 
@@ -53,3 +54,22 @@ def test_every_recipe_has_its_configuration() -> None:
 def test_it_says_what_it_is_for(file: Path) -> None:
     first = (configs_dir() / file).read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ") and len(first) > 20
+
+
+@pytest.mark.parametrize(
+    ("name", "learning_rate", "schedule", "at_once"),
+    [
+        ("chopan-thesis", 5e-4, "linear", 64),
+        ("audio-diffusion-thesis", 1e-4, "cosine", 64),
+        ("audio-latent-diffusion-thesis", 1e-4, "cosine", 48),
+        ("riffusion-ft-thesis", 1e-4, "linear", 12),
+        ("tango-ft-thesis", 3e-8, "linear", 8),
+    ],
+)
+def test_the_presets_of_the_thesis_train_as_it_says(
+    name: str, learning_rate: float, schedule: str, at_once: int
+) -> None:
+    settings = read_recipe(name)
+    assert isinstance(settings, TrainSettings)
+    assert (settings.learning_rate, settings.schedule) == (learning_rate, schedule)
+    assert settings.batch_size * settings.accumulation == at_once

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from catalog.embedders.kernels import keep_turned, parts_in_cache, turned_convolution
+from catalog.embedders.kernels import exact_float32, keep_turned, parts_in_cache, turned_convolution
 from catalog.embedders.published_weights import (
     SAFETENSORS,
     PublishedFile,
@@ -126,8 +126,7 @@ class VGGish(nn.Module):
         frames = heard.shape[1]
         out = [np.zeros((0, DIM), np.float32)]
         device = next(self.parameters()).device
-        # TF32, which cuDNN takes where it can, keeps three digits; scores are compared to more.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with exact_float32():
             for start in range(0, len(waves) * frames, GROUP):
                 places = np.arange(start, min(start + GROUP, len(waves) * frames))
                 part = log_mel_examples(heard[places // frames, places % frames])[:, 0]

@@ -57,8 +57,10 @@ def fetch(
     from generation.hub_fetch import check_room, plan_fetch
     from generation.hub_fetch import fetch as fetch_plan
 
-    hubs = [plan_fetch(*hub_source(name)) for name in names if name not in EXTRACTORS]
-    judges = [plan_judge(name) for name in names if name in EXTRACTORS]
+    # Each once, whatever it is called: a model's name may mean a hub id that is named too.
+    sources = dict.fromkeys(hub_source(name) for name in names if name not in EXTRACTORS)
+    hubs = [plan_fetch(*source) for source in sources]
+    judges = [plan_judge(name) for name in dict.fromkeys(names) if name in EXTRACTORS]
     for hub in hubs:
         _tell_price(f"{hub.repo}: {len(hub.files)} files", hub.bytes_missing, hub.bytes_total)
     for judge in judges:

@@ -111,11 +111,12 @@ def _controls(
             for row in rows:
                 if row.fingerprint is None:
                     continue
+                control = _ceiling(models[row.row], row, notes, ear.device)
                 try:
-                    control = _ceiling(models[row.row], row, notes, ear.device)
                     yield _control(library, control, f"notes of {place} through {row.row}'s codec", ear, out), None
                 except (GenerationError, RuntimeError) as cause:  # a technique without one, or too little memory
                     yield None, f"{row.row} has no ceiling: {one_line(cause)}"
+                del control  # it holds the model
                 free_memory()
     if recordings is not None:
         notes = some_notes(recordings, RECORDINGS_A_CELL)

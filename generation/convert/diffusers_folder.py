@@ -1,7 +1,8 @@
 """A diffusers pipeline whose weights were published as pickles -> the same folder with safetensors, and a card.
 
 The pickles are opened as data only. Everything else of the pipeline is copied as it is; what its loader never opens,
-such as a safety checker or weights a second time in another layout, stays behind.
+such as a safety checker or weights a second time in another layout, stays behind. What is made is loaded once before it
+counts: a card may be another model's, and only the parts know which rate and length their sounds have.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from generation.convert import ConversionError
 from generation.convert.naming import named_card
 from generation.convert.torch_files import read_tensors
 from generation.convert.whole_folder import refuse_existing, whole_folder
+from generation.errors import GenerationError
 from generation.folder_parts import INDEX_FILE
 from generation.hub_listing import SAFE_PATTERNS, UNUSED_FOLDERS, variant_of
+from generation.registry import load_model
 
 # Names of a network's weights in diffusers and in transformers, as a pickle and as safetensors.
 _WEIGHTS = {
@@ -64,7 +67,7 @@ def convert_diffusers(
     Raises:
         ConversionError: `out` exists, the card is a starter's, the folder holds no pipeline, a component has no weights
             under their usual name or pickles in several files, a pickle holds anything but tensors, a file cannot be
-            read, or the disk refuses.
+            read, the disk refuses, or the model does not load with this card (another technique's, rate or length).
     """
     refuse_existing(out)
     if card.tier == "starter":
@@ -86,7 +89,17 @@ def convert_diffusers(
                 with target.open("wb") as file:
                     file.writelines(_read(part.source))
         write_card(building, made)
+        _load_once(building, out)
     return made
+
+
+def _load_once(building: Path, out: Path) -> None:
+    """Load the finished folder as whoever uses it will; takes the memory that this takes."""
+    try:
+        load_model(building)
+    except GenerationError as error:
+        reason = str(error).removeprefix(f"{building}: ").replace(str(building), str(out))
+        raise ConversionError(f"{out}: is not made, for it would not load ({reason})") from error
 
 
 def _parts(folder: Path) -> list[_Part]:

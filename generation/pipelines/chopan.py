@@ -22,6 +22,7 @@ from diffusers.utils import BaseOutput
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from generation.asked import check_length
 from generation.audio import Clip
 from generation.cards import ModelCard
 from generation.codecs.phase import seeded_phase
@@ -251,12 +252,15 @@ class ChopANModel:
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
         scheduler: str | None = None,
+        length_s: float | None = None,
     ) -> list[Clip]:
         """Make one raw clip per prompt; its `sources` are the NSynth names of the notes it is made of.
 
         steps, guidance_scale and scheduler change nothing, so that one call serves all techniques: ChopAN mixes and
-        decodes once. The log says so. Raises as ChopANPipeline.__call__.
+        decodes once. The log says so. Raises GenerationError for another length than its own, and as
+        ChopANPipeline.__call__.
         """
+        check_length(length_s, self.pipeline.codec.duration_s)
         if steps is not None or guidance_scale is not None or scheduler is not None:
             logger.warning("ChopAN mixes and decodes once: steps, guidance scale and scheduler change nothing")
         output = self.pipeline(prompts, seeds, notes, self.settings, self.retriever)

@@ -27,7 +27,7 @@ class DiffusionModel:
 
         Args:
             pipeline: any of the diffusion techniques.
-            duration_s: length of the sounds; None for the codec's.
+            duration_s: length of the sounds where none is asked for; None for the codec's.
         """
         self.pipeline = pipeline
         self.duration_s = duration_s
@@ -40,11 +40,13 @@ class DiffusionModel:
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
         scheduler: str | None = None,
+        length_s: float | None = None,
     ) -> list[Clip]:
         """Make one raw clip per prompt.
 
         A note asked for goes into the text, ", A2" after it. steps and guidance_scale: None takes the pipeline's.
         scheduler: one of denoising.SCHEDULERS; None takes the one saved with the model.
+        length_s: see TextToSoundPipeline.__call__, duration_s.
 
         Raises:
             GenerationError: there are not as many notes as prompts; see also TextToSoundPipeline.__call__.
@@ -53,7 +55,8 @@ class DiffusionModel:
         texts = with_notes(prompts, notes)
         asked = {"steps": steps, "guidance_scale": guidance_scale}
         given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-        output = self.pipeline(texts, seeds, scheduler=scheduler, duration_s=self.duration_s, **given)
+        length_s = self.duration_s if length_s is None else length_s
+        output = self.pipeline(texts, seeds, scheduler=scheduler, duration_s=length_s, **given)
         rate = self.pipeline.codec.config["sample_rate_hz"]
         return [Clip(wave[None], rate) for wave in output.waves]
 

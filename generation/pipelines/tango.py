@@ -130,7 +130,7 @@ class TangoPipeline(TextToSoundPipeline):
         if duration_s is None:
             return self.codec.config["n_frames"]
         if not (math.isfinite(duration_s) and duration_s > 0):
-            raise GenerationError(f"{duration_s} s were asked for; a length above 0 is needed")
+            raise GenerationError(f"{duration_s:g} s were asked for; a length above 0 is needed")
         grain = vae_reduction(self.vae) * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
         frames = duration_s * self.codec.config["sample_rate_hz"] / self.codec.config["hop_length"]
         # 4.16 s are 416.00000000000006 frames; rounding in the length must not cost another grain.

@@ -6,7 +6,7 @@ pictures. A technique says how its text is encoded, how large its latents are, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,12 +20,15 @@ from diffusers.utils import BaseOutput
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from generation.asked import guidance_of
+from generation.asked import check_length, guidance_of
 from generation.errors import GenerationError
 from generation.pipelines.conditioning import TextStates
 from generation.pipelines.denoising import build_sampler, denoise, seed_generators, seeded_noise
 from generation.pipelines.network import is_aided, note_combs
+from generation.portions import Portions
 from generation.prompts.vocabulary import understand
+
+SOUNDED_AT_ONCE = 4
 
 
 @dataclass
@@ -83,10 +86,10 @@ class TextToSoundPipeline(DiffusionPipeline):
         latents = self.prepare_latents(generators, sampler, n_frames)
         # 4. Denoise
         latents = self.denoise(latents, text, empty, sampler, guidance_scale, generators)
-        # 5. Decode latents to pictures
-        pictures = self.decode_latents(latents)
-        # 6. Sound the pictures
-        return SoundOutput(waves=self.decode(pictures, generators).cpu().numpy())
+        # 5. and 6. Decode latents to pictures and sound these
+        return self.sounded(
+            latents, generators, lambda some, of_these: self.decode(self.decode_latents(some), of_these)
+        )
 
     @torch.no_grad()
     def through_codec(self, waves: np.ndarray, seeds: Sequence[int], duration_s: float | None = None) -> SoundOutput:
@@ -107,11 +110,38 @@ class TextToSoundPipeline(DiffusionPipeline):
         if len(waves) != len(seeds):
             raise GenerationError(f"{len(waves)} sounds, {len(seeds)} seeds came; equally many are needed")
         generators = seed_generators(seeds)
-        pictures = self.picture(torch.from_numpy(np.asarray(waves)), self.frames_of(duration_s)).to(self.device)
-        vae = getattr(self, "vae", None)
-        if vae is not None:
-            pictures = decode_vae(vae, encode_vae(vae, pictures))
-        return SoundOutput(waves=self.decode(pictures, generators).cpu().numpy())
+        vae, n_frames = getattr(self, "vae", None), self.frames_of(duration_s)
+
+        def through(some: Tensor, of_these: Sequence[torch.Generator]) -> Tensor:
+            pictures = self.picture(some, n_frames).to(self.device)
+            if vae is not None:
+                pictures = decode_vae(vae, encode_vae(vae, pictures))
+            return self.decode(pictures, of_these)
+
+        return self.sounded(torch.from_numpy(np.asarray(waves)), generators, through)
+
+    def sounded(
+        self,
+        items: Tensor,
+        generators: Sequence[torch.Generator],
+        sound: Callable[[Tensor, Sequence[torch.Generator]], Tensor],
+    ) -> SoundOutput:
+        """Sound latents (or waves) a few at a time.
+
+        A full-size autoencoder needs three times the memory for a sound that the network needs which denoises, and
+        gains nothing from many at once.
+
+        Args:
+            items: [batch, ...].
+            generators: one per item.
+            sound: makes float32 [some, samples] of some of the items and their generators.
+        """
+
+        def make(first: int, end: int) -> list[np.ndarray]:
+            return list(sound(items[first:end], generators[first:end]).cpu().numpy())
+
+        waves = Portions(SOUNDED_AT_ONCE).make(len(items), make)
+        return SoundOutput(waves=np.stack(waves))
 
     def check_inputs(
         self,
@@ -188,9 +218,7 @@ class TextToSoundPipeline(DiffusionPipeline):
         Raises:
             GenerationError: another length is asked for than the codec's pictures hold.
         """
-        own_s = self.codec.duration_s
-        if duration_s is not None and abs(duration_s - own_s) > 0.01:
-            raise GenerationError(f"{duration_s} s were asked for; this model's sounds last {own_s:.3f} s")
+        check_length(duration_s, self.codec.duration_s)
         return self.codec.config["n_frames"]
 
 

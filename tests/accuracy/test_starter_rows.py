@@ -68,7 +68,10 @@ def test_prompts_are_obeyed(model: str) -> None:
     shuffled = families[len(families) // 2 :] + families[: len(families) // 2]
     told = sounds.family(), sounds.family(shuffled), sounds.in_tune()
     print(f"{model}: family {told[0]:.0%}, under other prompts {told[1]:.0%}, within 50 cents {told[2]:.0%}")
-    assert told[0] >= 0.3
+    # 64 % and 61 % when they were made, of 56 sounds, whose 95 % interval is 13 points to each side: half of either,
+    # well met, stays below this bound, and either, badly met, above it. Wanted is 0.8 of what real notes reach through
+    # the codec, 55 % and 53 %, which so few sounds cannot tell from less.
+    assert told[0] >= 0.45
     assert told[1] < 0.2
     assert told[2] >= 0.9
 

@@ -43,6 +43,14 @@ def test_a_clip_is_judged_alike_alone_and_among_others(folder: Path) -> None:
     np.testing.assert_allclose(together[37:38], alone, atol=1e-5)
 
 
+def test_a_gpu_would_not_round_to_tf32(folder: Path) -> None:
+    judge, allowed = Judge(folder), []
+    judge._net.register_forward_pre_hook(lambda _, __: allowed.append(torch.backends.cudnn.allow_tf32))
+    usual = torch.backends.cudnn.allow_tf32
+    judge.posteriors(_clips(2))
+    assert allowed == [False] and torch.backends.cudnn.allow_tf32 == usual
+
+
 def test_no_clips_give_empty_arrays(folder: Path) -> None:
     heads, embedding = Judge(folder).posteriors([])
     assert heads["family"].shape == (0, 11) and embedding.shape == (0, 6)

@@ -42,6 +42,21 @@ def test_fetch_names_the_price_then_the_place(hub: FakeHub, capsys: pytest.Captu
     assert "0.0 MB to fetch, 2.1 MB here already" in run(capsys, "fetch", "someone/toy")[2]
 
 
+def test_what_is_named_twice_is_priced_and_fetched_once(hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "fetch", "someone/toy", "someone/toy", "--json")
+    assert code == 0 and err.count("2.1 MB to fetch") == 1 and len(json.loads(out)) == 1
+
+
+def test_a_lock_that_cannot_be_written_is_one_line_that_names_it(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setenv("NIGHTCRATE_HUB_LOCK", str(tmp_path / "taken" / "hub.lock.yaml"))
+    code, out, err = run(capsys, "fetch", "someone/toy")
+    assert (code, out, hub.sent) == (1, "", [])
+    assert "the lock file" in err and "NIGHTCRATE_HUB_LOCK" in err.splitlines()[-1]
+
+
 def test_fetch_in_a_process_of_its_own_says_unpinned_once(hub: FakeHub, tmp_path: Path) -> None:
     settings = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path / "cache")}
     line = [sys.executable, "-c", "from flows.cli import main; main()", "models", "fetch", "someone/toy"]
@@ -91,6 +106,15 @@ def test_a_shipped_model_is_held_against_the_ledger(tmp_path: Path, monkeypatch:
     [
         (("fetch", "chopan-starter"), "its weights ship with nightcrate; there is nothing to fetch"),
         (("fetch", "chopan"), "no weights can be fetched; make them with: nightcrate train chopan"),
+        (
+            ("fetch", "tango"),
+            "make them with: hf download declare-lab/tango --local-dir tango-original && hf download ",
+        ),
+        (
+            ("verify", "tango"),
+            'google/flan-t5-large --include "*.json" --local-dir flan-t5-large && nightcrate models ',
+        ),
+        (("fetch", "tango"), "convert tango-original --text-encoder flan-t5-large --out models/tango\n"),
         (("fetch", "chopn"), "did you mean 'chopan'?"),
         (("verify", "someone/toy"), "was not fetched yet; fetch it: nightcrate models fetch someone/toy"),
         (("fetch", "a/b/c"), "no model 'a/b/c'"),

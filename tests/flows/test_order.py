@@ -18,7 +18,7 @@ from flows.forecast import forecast
 from flows.judging import read_judging
 from flows.order import job_record, read_order
 from flows.settings import read_night
-from generation.audio import Clip
+from generation.audio import Clip, read_clip
 from generation.cards import Weights, list_cards
 from generation.errors import CardError
 from generation.sampling import check_sampling
@@ -160,17 +160,18 @@ def test_every_shipped_diffusion_starter_is_judged(
 
 
 @pytest.mark.parametrize(
-    "asked", ["steps: 100", "steps: 7, scheduler: dpm-solver++", "guidance_scale: 1.0", "dtype: bfloat16"]
+    "asked",
+    ["steps: 100", "steps: 7, scheduler: dpm-solver++", "guidance_scale: 1.0", "dtype: bfloat16", "length_s: 1"],
 )
 def test_what_it_can_do_is_planned(tango: Path, night: Callable[..., Path], asked: str) -> None:
     assert forecast(*read_night(str(night(f"model: {tango}, {asked}"))), None).sounds == 1
 
 
-def test_more_steps_than_a_diffusers_pipeline_was_trained_on_are_refused(
+def test_a_scheduler_that_does_not_fit_a_diffusers_pipeline_is_refused(
     capsys: pytest.CaptureFixture[str], stable_audio: Path, night: Callable[..., Path]
 ) -> None:
     line = refused_twice(capsys, night(f"model: {stable_audio}, steps: 1001, scheduler: ddim"))
-    assert "toy-stable: 1001 steps were asked for; it was trained on 1000" in line
+    assert "toy-stable: scheduler: ddim came" in line and "ask for edm-dpm-solver++, or leave it out" in line
 
 
 @pytest.mark.parametrize("asked", ["steps: 5", "guidance_scale: 2.0", "scheduler: ddim", "dtype: bfloat16"])
@@ -179,6 +180,13 @@ def test_a_model_without_steps_refuses_them(
 ) -> None:
     line = refused_twice(capsys, night(f"model: {chopan}, {asked}"))
     assert f"toy-chopan: {asked} came; it does not denoise and has no such choice" in line
+
+
+def test_another_length_than_a_models_own_is_refused(
+    capsys: pytest.CaptureFixture[str], chopan: Path, night: Callable[..., Path]
+) -> None:
+    line = refused_twice(capsys, night(f"model: {chopan}, length_s: 30"))
+    assert "toy-chopan: 30 s were asked for; this model's sounds last" in line
 
 
 def test_a_damaged_folder_is_left_to_loading(tango: Path, night: Callable[..., Path], tmp_path: Path) -> None:
@@ -219,6 +227,15 @@ def test_the_same_prompts_in_another_dtype_are_other_sounds(
         assert [each.seed for each in (exact, rounded)] == [exact.seed] * 2
         assert [library.details(each.id).settings["dtype"] for each in (exact, rounded)] == ["float32", "bfloat16"]
         assert exact.sha256 != rounded.sha256
+
+
+def test_a_night_makes_the_length_it_names(tango: Path, night: Callable[..., Path], tmp_path: Path) -> None:
+    with Library.open(tmp_path / "library", create=True) as library:
+        for asked in ("", ", length_s: 0.64"):
+            make_all(library, night(f"model: {tango}{asked}"))
+        usual, longer = library.samples(SampleFilter(statuses=("accepted", "rejected")))
+        lengths = [read_clip(library.path / str(each.file)).duration_s for each in (usual, longer)]
+        assert lengths == [0.32, 0.64], "raw, for no toy's sound is accepted"
 
 
 def test_sounds_of_four_channels_fail_alone(chopan: Path, stable_audio: Path, tmp_path: Path) -> None:

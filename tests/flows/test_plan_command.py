@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from flows.forecast import duration, forecast, forecast_text, size
 from flows.settings import ModelChoice, read_night
-from tests.flows.command_line import run
+from generation.cards import Weights, read_card, write_card
+from generation.file_list import KnownFile
+from generation.hub_lock import LockedRepository, lock
+from tests.flows.command_line import ROOT, run
 from tests.flows.toy_night import MODEL, write_toy_library
 
 CARD = """
@@ -100,6 +106,12 @@ def test_the_card_gives_the_first_estimate_and_says_so(capsys, night, tmp_path):
     assert "disk: about 3.2 MB" in out
 
 
+def test_a_length_asked_for_is_what_a_sound_takes_room_for(capsys, tmp_path):
+    path = write_night(tmp_path, "[{model: tango, length_s: 2.5}]")
+    _, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none")
+    assert "tango: pace unknown, 120 kB a sound (from the card, at most)" in out
+
+
 def test_earlier_nights_of_the_library_are_the_better_measure(capsys, night, tmp_path):
     write_toy_library(tmp_path / "library")
     path = night(pace="{seconds_per_sound: 2.5, on: a laptop of 2019}")
@@ -110,6 +122,79 @@ def test_earlier_nights_of_the_library_are_the_better_measure(capsys, night, tmp
     masters = [path.stat().st_size for path in Path(tmp_path / "library" / "audio").rglob("*.flac")]
     assert told["bytes_per_sound"] == sum(masters) / len(masters)
     assert told["bytes_origin"] == "measured on 4 sounds of this library"
+
+
+# -------------------- models that are not on this machine
+
+
+def write_night(folder: Path, models: str) -> Path:
+    path = folder / "night.yaml"
+    path.write_text(f"name: test\nmodels: {models}\nprompts: {{cells: [bass], max_qualities: 0}}\nseeds: [1]\n")
+    return path
+
+
+def test_what_is_not_on_this_machine_is_said_with_the_way_to_get_it(capsys, tmp_path):
+    path = write_night(tmp_path, "[{model: chopan-starter}, {model: chopan}, {model: tango}, {model: riffusion}]")
+    code, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none")
+    told = [line.strip() for line in out.splitlines() if "not on this machine" in line]
+    assert code == 0
+    then = "; then name that folder in the night"
+    assert told == [
+        "chopan is counted, but not on this machine: nightcrate train chopan --config chopan-thesis --corpus NSYNTH "
+        f"--out FOLDER{then}",
+        f"tango is counted, but not on this machine: {read_card('tango').trained_by}{then}",
+        "riffusion is counted, but not on this machine: the night fetches it, or nightcrate models fetch riffusion",
+    ]
+    code, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none", "--json")
+    models = {model["model"]: model for model in json.loads(out)["models"]}
+    assert code == 0 and [name for name, model in models.items() if model["is_here"]] == ["chopan-starter"]
+    assert models["chopan-starter"]["get_by"] is None
+    assert models["riffusion"]["get_by"] == "the night fetches it, or nightcrate models fetch riffusion"
+    assert models["riffusion"]["bytes_to_fetch"] is None  # only the hub knows
+    assert models["tango"]["get_by"].startswith("hf download declare-lab/tango ")
+
+
+def test_a_night_without_any_model_on_this_machine_is_told(capsys, tmp_path):
+    path = write_night(tmp_path, "[{model: chopan}]")
+    code, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none")
+    assert code == 0 and "3 sounds" in out and "chopan is counted, but not on this machine" in out
+
+
+def test_what_the_lock_file_knows_of_the_price_is_said_without_a_network(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NIGHTCRATE_HUB_LOCK", str(tmp_path / "hub.lock.yaml"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    files = tuple(KnownFile(path=name, bytes=2_100_000_000, sha256="0" * 64) for name in ("a", "b"))
+    repo = "riffusion/riffusion-model-v1"
+    lock(LockedRepository(repo=repo, asked=None, revision="a" * 40, resolved_at="2026-01-01", files=files))
+    path = write_night(tmp_path, "[{model: chopan-starter}, {model: riffusion}]")
+    _, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none")
+    assert "on this machine: the night fetches it, or nightcrate models fetch riffusion (4.2 GB)" in out
+    _, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none", "--json")
+    assert json.loads(out)["models"][1]["bytes_to_fetch"] == 4_200_000_000
+
+
+def test_a_card_of_ones_own_is_fetched_by_its_folder(capsys, tmp_path):
+    own = tmp_path / "my model"
+    own.mkdir()
+    for weights, told in (
+        (Weights(hub="someone/toy"), f"the night fetches it, or nightcrate models fetch '{own}'"),
+        (Weights(folder=Path("gone")), f"the card's folder of weights is not there ({own / 'gone'})"),
+    ):
+        write_card(own, read_card("chopan").model_copy(update={"name": "mine", "weights": weights}))
+        path = write_night(tmp_path, f"[{{model: chopan-starter}}, {{model: '{own}'}}]")
+        _, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none")
+        assert f"mine is counted, but not on this machine: {told}\n" in out
+
+
+def test_planning_loads_no_network(tmp_path):
+    path = write_night(tmp_path, "[{model: chopan-starter}, {model: tango}, {model: riffusion}]")
+    program = (
+        "import sys\nfrom flows.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
+        "    print('torch' in sys.modules, file=sys.stderr)"
+    )
+    line = [sys.executable, "-c", program, "plan", path, "--library", tmp_path / "none"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "False\n" and done.stdout.count("not on this machine") == 2
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(5, "5 s"), (119, "119 s"), (600, "10 min"), (9000, "2 h 30 min")])

@@ -16,6 +16,7 @@ from generation.cards import LicenceLink, ModelCard
 from generation.errors import CardError, GenerationError
 from generation.pipelines.chopan import ChopANModel, ChopANPipeline, load
 from generation.pipelines.chopan_sources import THESIS_SETTINGS, ChopANSettings, TextRetriever
+from generation.registry import load_model
 from tests.generation.toy_chopan import BANK_PITCHES, toy_pipeline
 
 PROMPTS = ["synthetic dark bass", "acoustic bright flute", "bass"]
@@ -72,6 +73,30 @@ def test_a_clip_names_the_five_recordings_it_is_made_of(pipeline: ChopANPipeline
     chosen = pipeline(["flute"], [1], settings=model.settings).sources[0]
     assert clip.sources == tuple(pipeline.bank.note_strs[index] for index in chosen.indices)
     assert len(set(clip.sources)) == 5
+
+
+def test_the_shipped_model_is_made_of_five_recordings_of_its_bank_at_the_note_asked_for() -> None:
+    """What comes with its licence: every recording that a sound is made of, by the name NSynth gives it."""
+    model = load_model("chopan-starter")
+    technique = model._technique
+    assert isinstance(technique, ChopANModel) and technique.settings == ChopANSettings()
+    technique.settings = ChopANSettings(iterations=0)  # how a sound is sounded changes nothing of what it is made of
+    bank = dict(zip(technique.pipeline.bank.note_strs, technique.pipeline.bank.pitches, strict=True))
+    notes = range(36, 85)
+    clips = model.generate(["synthetic dark bass"] * len(notes), list(notes), notes=list(notes))
+    for clip, note in zip(clips, notes, strict=True):
+        assert len(set(clip.sources)) == len(clip.sources) == 5
+        assert all(abs(bank[name] - note) <= technique.settings.max_shift_semitones for name in clip.sources)
+    for clip in model.generate(PROMPTS, SEEDS):  # any note: that of the most similar recording
+        assert len(set(clip.sources)) == 5 and set(clip.sources) <= bank.keys()
+        assert all(abs(bank[name] - bank[clip.sources[0]]) <= 2 for name in clip.sources)
+
+
+def test_where_the_shipped_bank_has_fewer_recordings_of_a_note_a_clip_names_those() -> None:
+    """Below its lowest notes there are two at the nearest one; none is made up to fill five."""
+    model = load_model("chopan-starter")
+    (clip,) = model.generate(["synthetic dark bass"], [1], notes=[21])
+    assert len(clip.sources) == 2
 
 
 def test_variety_lets_the_seed_choose_other_notes(pipeline: ChopANPipeline) -> None:

@@ -13,23 +13,30 @@ import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 from safetensors.torch import load_file
 
-from generation.cards import Weights, read_card, write_card
+from generation.cards import ModelCard, Weights, read_card, write_card
 from generation.convert import ConversionError
 from generation.convert.diffusers_folder import convert_diffusers
 from generation.folder_parts import load_network
 from generation.pipelines import riffusion
 from generation.registry import find_card, load_model
-from tests.flows.command_line import refused, run
+from tests.flows.command_line import process, refused, run
 from tests.generation.small_disk import small_disk
 from tests.generation.test_pipeline_riffusion import stable_diffusion
-from tests.generation.toy_diffusion import SHORT, toy_card, toy_riffusion
+from tests.generation.toy_diffusion import SHORT, toy_audio_diffusion, toy_card, toy_riffusion
+
+
+def safely_published(folder: Path) -> Path:
+    """riffusion-model-v1's layout at toy width, for as many steps of noise as the published one."""
+    PNDMScheduler(num_train_timesteps=1000, skip_prk_steps=True).save_pretrained(stable_diffusion(folder) / "scheduler")
+    return folder
 
 
 def published(folder: Path) -> Path:
     """riffusion-model-v1's layout at toy width, its weights as pickles, with what a loader never opens."""
-    stable_diffusion(folder)
+    safely_published(folder)
     for part, safe, name in (
         ("unet", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
         ("vae", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
@@ -77,7 +84,7 @@ def test_it_sounds_as_the_original(
     write_card(tmp_path / "mine", toy_card("riffusion", toy_riffusion()))
     code, out, _ = run(capsys, "models", "convert", original, "--card", tmp_path / "mine", "--out", tmp_path / "out")
     assert code == 0 and str(tmp_path / "out") in out
-    shutil.copyfile(tmp_path / "out" / "card.yaml", stable_diffusion(tmp_path / "safe") / "card.yaml")
+    shutil.copyfile(tmp_path / "out" / "card.yaml", safely_published(tmp_path / "safe") / "card.yaml")
     clip, wanted = (load_model(tmp_path / name).generate([SHORT], [3], steps=4)[0] for name in ("out", "safe"))
     assert np.array_equal(clip.samples, wanted.samples) and np.abs(clip.samples).max() == pytest.approx(0.5)
 
@@ -132,6 +139,62 @@ def test_its_name_is_the_cards_or_the_one_given(
         code, out, err = run(capsys, *line)
         assert code == 0, err
         assert json.loads(out)["name"] == find_card(tmp_path / name)[0].name == name
+
+
+# -------------------- a card that is another model's
+
+
+@pytest.mark.parametrize(
+    ("card", "changes", "told"),
+    [
+        (
+            "riffusion",
+            {"length_s": 4.25},
+            "does not agree with its card: 4.25 s were asked for; this model's sounds last",
+        ),
+        ("riffusion", {"defaults": {"steps": 2000}}, "does not agree with its card: 2000 steps were asked for"),
+        ("tango", {}, "cannot be loaded as a tango pipeline"),
+        ("stable-audio-open", {}, "cannot be loaded as a StableDiffusionPipeline"),
+    ],
+)
+def test_a_folder_that_would_not_load_gets_no_name(
+    original: Path, tmp_path: Path, card: str, changes: dict[str, Any], told: str
+) -> None:
+    other = ModelCard(**{**dict(read_card(card)), **changes})
+    with pytest.raises(ConversionError, match="out: is not made, for it would not load") as caught:
+        convert_diffusers(original, tmp_path / "out", other)
+    assert told in str(caught.value) and str(tmp_path / ".out") not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_refuses_it_in_one_line(original: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    write_card(tmp_path / "mine", read_card("riffusion").model_copy(update={"length_s": 4.0}))
+    line = ("models", "convert", original, "--card", tmp_path / "mine", "--out", tmp_path / "out")
+    ended = process(*line)
+    assert (ended.returncode, ended.stdout) == (1, "") and ended.stderr.count("\n") == 1
+    assert ended.stderr.startswith(
+        f"nightcrate: {tmp_path / 'out'}: is not made, for it would not load (does not agree"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_the_codec_that_a_folder_holds_decides_what_its_card_may_say(tmp_path: Path) -> None:
+    """Audio Diffusion's own folder, at another rate or length than its card says."""
+    toy_audio_diffusion().save_pretrained(tmp_path / "folder")
+    weights = tmp_path / "folder" / "unet" / "diffusion_pytorch_model"
+    torch.save(load_file(weights.with_suffix(".safetensors")), weights.with_suffix(".bin"))
+    weights.with_suffix(".safetensors").unlink()
+    right = toy_card("audio-diffusion", toy_audio_diffusion(), tier="full")
+    for changes, told in (
+        ({"length_s": right.length_s + 0.064}, r"does not agree with its card: 0\.184 s .* sounds last 0\.120 s"),
+        ({"sample_rate_hz": 22050}, "makes sound at 16000 Hz, but its card says 22050 Hz"),
+    ):
+        with pytest.raises(ConversionError, match=told):
+            convert_diffusers(tmp_path / "folder", tmp_path / "out", right.model_copy(update=changes))
+        assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    convert_diffusers(tmp_path / "folder", tmp_path / "out", right)
+    assert load_model(tmp_path / "out").card.length_s == right.length_s
 
 
 # -------------------- weights in other layouts

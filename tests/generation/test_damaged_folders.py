@@ -22,6 +22,7 @@ from generation.training.denoising_settings import PictureSettings
 from tests.generation.test_pipeline_riffusion import stable_diffusion
 from tests.generation.toy_any_diffusers import toy_audioldm2, toy_stable_audio
 from tests.generation.toy_diffusion import SHORT, write_toys
+from tests.generation.toy_flow_matching import toy_long_cat
 from tests.generation.toy_model import write_model_card
 
 TEXT_ENCODER, VOCODER = "text_encoder/model.safetensors", "vocoder/model.safetensors"
@@ -36,6 +37,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model_card(root / "stable-audio", technique="diffusers", sample_rate_hz=4000, length_s=0.25)
     toy_audioldm2().save_pretrained(root / "audioldm2")
     write_model_card(root / "audioldm2", technique="diffusers", length_s=0.16)
+    toy_long_cat().save_pretrained(root / "long-cat")
+    write_model_card(root / "long-cat", technique="diffusers", sample_rate_hz=8000, length_s=0.1)
     return root
 
 
@@ -80,6 +83,8 @@ def without(path: Path, *names: str) -> None:
         ("audioldm2", TEXT_ENCODER),
         ("audioldm2", "language_model/model.safetensors"),
         ("audioldm2", VOCODER),
+        ("long-cat", TEXT_ENCODER),
+        ("long-cat", VAE),
     ],
 )
 def test_a_tensor_that_lacks_is_not_drawn_at_random(copy: Callable[[str], Path], technique: str, file: str) -> None:

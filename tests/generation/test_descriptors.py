@@ -153,6 +153,24 @@ def test_attack_and_decay() -> None:
     assert sound_facts(clip(plucked())).attack_s == pytest.approx(0.006, abs=0.006)
 
 
+def test_a_held_note_has_risen_before_its_highest_ripple() -> None:
+    time_s = np.arange(3 * RATE_HZ) / RATE_HZ
+    ripple = 1 + 0.2 * np.sin(2 * np.pi * 0.3 * time_s - 2)  # 3.5 dB, highest after two seconds
+    held = np.clip(time_s / 0.03, 0, 1) * ripple * np.sin(2 * np.pi * 220 * time_s) / 3
+    assert sound_facts(clip(held)).attack_s == pytest.approx(0.027, abs=0.015)
+    swell = np.clip(time_s / 2, 0, 1) * np.sin(2 * np.pi * 220 * time_s)
+    assert (sound_facts(clip(swell)).attack_s or 0) > 0.7, "a swell stays slow"
+
+
+def test_a_sound_that_fades_and_returns_starts_anew_each_time() -> None:
+    time_s = np.arange(3 * RATE_HZ) / RATE_HZ
+    tone = np.sin(2 * np.pi * 220 * time_s) / 3
+    pulsing = tone * 10 ** (-20 * (1 - np.cos(2 * np.pi * 1.5 * time_s)) / 2 / 20)  # 20 dB down, 1.5 times a second
+    assert sound_facts(clip(pulsing)).onsets >= 4
+    tremolo = tone * 10 ** (-6 * (1 - np.cos(2 * np.pi * 5 * time_s)) / 2 / 20)  # 6 dB down
+    assert sound_facts(clip(tremolo)).onsets == 1
+
+
 def test_bandwidth_and_centroid() -> None:
     facts = sound_facts(clip(steady(69)))
     assert facts.centroid_hz == pytest.approx(440, abs=20)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, DiffusionPipeline, UNet2DModel
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 from generation.errors import CardError
-from generation.folder_parts import load_part
+from generation.folder_parts import load_part, load_whole
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,58 @@ def test_a_part_that_may_load_what_it_likes_is_refused(pickled: Path, kind: list
     with pytest.raises(CardError, match=r"which is no network, tokenizer, scheduler or feature extractor") as caught:
         load_part(pickled, kind, "toy")
     assert str(caught.value).startswith("toy: part (model_index.json names ") and "\n" not in str(caught.value)
+
+
+class Sampler(DiffusionPipeline):
+    """One scheduler it needs, one it makes where it is given none, and what it can be without."""
+
+    def __init__(
+        self,
+        scheduler: DDPMScheduler,
+        made: DDIMScheduler | None = None,
+        spare: DDIMScheduler | None = None,
+        unet: UNet2DModel | None = None,
+    ) -> None:
+        super().__init__()
+        made = made if isinstance(made, DDIMScheduler) else DDIMScheduler(num_train_timesteps=7)
+        self.register_modules(scheduler=scheduler, made=made, spare=spare, unet=unet)
+
+
+def indexed(folder: Path, **named: str) -> Path:
+    """A folder of a scheduler and an index that names more."""
+    DDPMScheduler().save_pretrained(folder / "scheduler")
+    parts = {name: ["diffusers", kind] for name, kind in named.items()}
+    index = {"_class_name": "Sampler", "scheduler": ["diffusers", "DDPMScheduler"], **parts}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_a_part_without_a_folder_may_be_the_pipelines_own(tmp_path: Path) -> None:
+    """save_pretrained names what has a default in the index and writes no folder of it."""
+    folder = indexed(tmp_path / "toy", made="DDIMScheduler")
+    assert load_whole(Sampler, folder, "toy").made.config["num_train_timesteps"] == 7
+    DDIMScheduler(num_train_timesteps=9).save_pretrained(folder / "made")
+    assert load_whole(Sampler, folder, "toy").made.config["num_train_timesteps"] == 9
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [("unet", "UNet2DModel"), ("spare", "DDIMScheduler"), ("made", "DDPMScheduler"), ("scheduler", "DDPMScheduler")],
+    ids=["a network", "nothing is made", "another is made", "needed"],
+)
+def test_any_other_part_without_a_folder_is_missed(tmp_path: Path, part: str, kind: str) -> None:
+    folder = indexed(tmp_path / "toy", **{part: kind})
+    if part == "scheduler":
+        shutil.rmtree(folder / part)
+    with pytest.raises(CardError, match=rf"^toy: {part} \(its folder is missing\)$"):
+        load_whole(Sampler, folder, "toy")
+
+
+def test_a_part_whose_package_is_not_here_names_the_package(tmp_path: Path) -> None:
+    """diffusers has a stand-in for such a class; Stable Audio Open's scheduler needs torchsde."""
+    with pytest.raises(CardError, match=r"^toy: part \(OnnxRuntimeModel requires the onnxruntime library") as caught:
+        load_part(tmp_path / "part", ["diffusers", "OnnxRuntimeModel"], "toy")
+    assert "\n" not in str(caught.value)
 
 
 class Meeting(SchedulerMixin, ConfigMixin):

@@ -18,7 +18,7 @@ from huggingface_hub import constants, hf_hub_download
 
 from generation import downloads, registry
 from generation.cards import Weights
-from generation.errors import CardError, ConfigError, HubError
+from generation.errors import CardError, HubError
 from generation.file_list import differences
 from generation.hub import open_source, used_files
 from generation.hub_errors import one_line as told_in_one_line
@@ -161,13 +161,6 @@ def test_a_folder_is_its_own_source(tmp_path: Path) -> None:
     assert open_source(str(tmp_path)) == tmp_path
     with pytest.raises(HubError, match="no such folder; a folder of weights or a hub id"):
         open_source(str(tmp_path / "gone"))
-
-
-def test_a_lock_that_is_none_is_one_line(hub: FakeHub, tmp_path: Path) -> None:
-    (tmp_path / "hub.lock.yaml").write_text("repositories: 3")
-    with pytest.raises(ConfigError, match=r"hub\.lock\.yaml: repositories is 3") as caught:
-        open_source("someone/toy")
-    one_line(caught)
 
 
 # -------------------- cut connections

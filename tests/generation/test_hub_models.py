@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from generation.cards import Weights, read_card, write_card
+from generation.errors import CardError
 from generation.pipelines import riffusion
 from generation.published_parts import published_links
 from generation.registry import load_model
@@ -77,10 +78,18 @@ def test_the_seven_models_have_cards_that_say_how_to_get_them(name: str) -> None
     assert card.commercial == SEVEN[name]
     assert (card.weights is None) == (name != "riffusion")
     if card.weights is None:
-        command, config = str(card.trained_by).split(), str(card.trained_by).partition("--config ")[2].split(" ")[0]
-        assert command[0] == "nightcrate" and (not config or config in config_names("train"))
+        # TANGO's are downloaded and converted, all others trained.
+        command = str(card.trained_by).rpartition(" && ")[2].split()
+        assert command[:3] == ["nightcrate", *(("models", "convert") if name == "tango" else ("train", name))]
+        assert "--config" not in command or command[command.index("--config") + 1] in config_names("train")
     if name != "chopan":
         assert (card.defaults.steps, card.defaults.guidance_scale) == (200, 3.0)
+
+
+def test_whoever_wants_tango_is_told_where_its_files_are() -> None:
+    with pytest.raises(CardError, match="hf download declare-lab/tango --local-dir") as caught:
+        load_model("tango")
+    assert "hf download google/flan-t5-large" in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,27 @@ def test_the_card_chooses_scheduler_and_length(folders: Path) -> None:
     assert clip.samples.shape == (1, 64 * 160)
     expected = pipeline([SHORT], [3], 3, 2.0, scheduler="ddim", duration_s=0.64).waves
     assert np.abs(clip.samples - expected).max() < 1e-4
+
+
+def test_a_length_can_be_asked_for_where_any_can_be_made(folders: Path) -> None:
+    model = registry.load_model(folders / "tango")
+    assert model.generate([SHORT], [3], length_s=0.64)[0].samples.shape == (1, 64 * 160)
+    assert model.generate([SHORT], [3])[0].samples.shape == (1, 32 * 160)
+    for wrong in (0, -1.0, float("nan"), True, "4"):
+        with pytest.raises(GenerationError, match="a number of seconds above 0 is needed"):
+            model.generate([SHORT], [3], length_s=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("technique", [name for name in TOYS if name != "tango"])
+def test_another_length_than_its_pictures_hold_is_refused(folders: Path, technique: str) -> None:
+    model = registry.load_model(folders / technique)
+    with pytest.raises(GenerationError, match="9 s were asked for; this model's sounds last"):
+        model.generate([SHORT], [3], length_s=9.0)
+    usual = model.generate([SHORT], [3])[0]
+    assert np.array_equal(model.generate([SHORT], [3], length_s=model.card.length_s)[0].samples, usual.samples)
+
+
+def test_chopans_sounds_have_one_length() -> None:
+    model = registry.load_model("chopan-starter")
+    with pytest.raises(GenerationError, match="4 s were asked for; this model's sounds last"):
+        model.generate(["acoustic guitar"], [1], length_s=4.0)

@@ -88,3 +88,19 @@ def test_a_model_that_does_not_denoise_refuses() -> None:
         check_sampling("chopan-starter", dtype="bfloat16")
     check_sampling("chopan-starter", dtype="float32")
     check_sampling("tango-ft-starter", dtype="bfloat16")
+
+
+# -------------------- float32 on a GPU
+
+
+def test_float32_is_not_rounded_to_tf32_while_a_model_makes_sound(folders: Path) -> None:
+    model = loaded(folders / "tango", "float32")
+    technique: Any = model._technique
+    allowed = []
+    hook = technique.pipeline.unet.register_forward_pre_hook(
+        lambda _, __: allowed.append(torch.backends.cudnn.allow_tf32)
+    )
+    usual = torch.backends.cudnn.allow_tf32
+    model.generate([SHORT], [1], steps=2)
+    hook.remove()
+    assert allowed == [False, False] and torch.backends.cudnn.allow_tf32 == usual

@@ -75,10 +75,12 @@ def test_smaller_pictures_hold_the_same_range(size: dict[str, int], duration_s: 
     assert codec.bands.high_hz == 10000
 
 
-def test_silence_is_white_and_white_is_silence() -> None:
-    codec = RiffusionImageCodec(**SMALL)
+@pytest.mark.parametrize("size", [{}, SMALL], ids=["512", "128"])
+def test_silence_is_white_and_white_is_silence(size: dict[str, int]) -> None:
+    codec = RiffusionImageCodec(**size)
     pictures = codec.encode(torch.zeros(1, 64000))
-    assert torch.equal(pictures, torch.ones(1, 3, 128, 128))
+    n_pixels = size.get("n_mels", 512)
+    assert torch.equal(pictures, torch.ones(1, 3, n_pixels, n_pixels))
     assert torch.equal(codec.decode(pictures, start(codec, [0])), torch.zeros(1, codec.n_samples))
 
 

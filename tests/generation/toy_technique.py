@@ -27,6 +27,7 @@ class ToyTechnique:
         guidance_scale: float | None,
         notes: Sequence[int | None] | None,
         scheduler: str | None = None,
+        length_s: float | None = None,
     ) -> list[Clip]:
         self.asked = {"steps": steps, "guidance_scale": guidance_scale, "notes": notes, "scheduler": scheduler}
         if "lose one" in prompts:
