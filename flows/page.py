@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from catalog.packs.licence import obstacle
 from catalog.pictures import waveform_svg
 from catalog.records import SampleRecord
-from flows.summary import Morning, as_json, as_text, cell_name, score_line
+from flows.summary import Morning, as_json, as_text, cell_name, sale_lines, score_line
 from generation.audio import read_clip, write_bytes
 from generation.errors import AudioError
 
@@ -35,7 +36,7 @@ figure { border: 1px solid color-mix(in srgb, currentColor 20%, transparent); bo
          margin: 0; padding: .7rem; }
 figure svg { color: #2a8f7b; display: block; height: 48px; width: 100%; } .rejected svg { color: #b4513c; }
 audio { display: block; height: 2rem; margin: .4rem 0; width: 100%; }
-figcaption, li, code { overflow-wrap: anywhere; } summary { cursor: pointer; }
+h1, p, figcaption, li, code, td:first-child { overflow-wrap: anywhere; } summary { cursor: pointer; }
 table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: left; }
 td.n, th.n { text-align: right; } code { user-select: all; }
 """
@@ -59,6 +60,8 @@ def as_html(morning: Morning) -> str:
         f"<style>{_STYLE}</style><h1>Night {name}</h1>",
         f'<p class="quiet">{escape(as_text(morning).splitlines()[0])}</p>',
         _numbers(morning),
+        *(f"<p>{escape(line)}</p>" for line in sale_lines(morning)),
+        *_of_which_day(morning),
         *_troubles(morning),
         *_accepted(morning),
         *_rejected(morning),
@@ -74,6 +77,15 @@ def _numbers(morning: Morning) -> str:
     counts = ("accepted", "rejected", "failed", "made", "found")
     items = "".join(f"<li><b>{getattr(morning.night, count)}</b>{count}</li>" for count in counts)
     return f'<ul class="numbers">{items}</ul>'
+
+
+def _of_which_day(morning: Morning) -> Iterable[str]:
+    """What the scores beside the sounds are; nothing while none has one."""
+    if any(sample.score is not None for sample in morning.sounds):
+        yield (
+            '<p class="quiet">Scores are ranks among this library\'s accepted sounds of the same family as it was when '
+            f"this page was written, {morning.written_at:%Y-%m-%d %H:%M} UTC; they move when it grows.</p>"
+        )
 
 
 def _troubles(morning: Morning) -> Iterable[str]:
@@ -134,7 +146,7 @@ def _scores(morning: Morning, scope: str) -> str:
 
 def _figure(morning: Morning, sample: SampleRecord) -> str:
     """One sound: its picture, its player, and what is known of it."""
-    facts = [f"#{sample.id}"]
+    facts = [f"#{sample.id}", sample.model]
     if sample.note is not None:
         facts.append(f"{sample.note} {sample.cents or 0:+.0f} ct")
     if sample.duration_s is not None:
@@ -150,10 +162,14 @@ def _figure(morning: Morning, sample: SampleRecord) -> str:
     elif sample.sources:
         listed = escape(", ".join(sample.sources))
         built = f'<details class="quiet"><summary>built from {len(sample.sources)} notes</summary>{listed}</details>'
+    terms = ""
+    if sample.commercial != "yes":
+        why = escape(obstacle(morning.models[sample.model_id]))
+        terms = f'<br><abbr title="{why}">not for sale</abbr>'
     told = "".join(f"<br>{escape(str(reason['sentence']))}" for reason in sample.reasons)
     return (
         f"<figure>{_picture(morning, sample)}<figcaption>{escape(sample.prompt)}<br>"
-        f'<span class="quiet">{escape(" · ".join(facts))}</span>{told}{built}</figcaption></figure>'
+        f'<span class="quiet">{escape(" · ".join(facts))}</span>{terms}{told}{built}</figcaption></figure>'
     )
 
 

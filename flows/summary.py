@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalog.records import CellCount, NightSummary, SampleFilter, SampleRecord, ScoreRecord
+from catalog.packs.licence import hindering_licences
+from catalog.records import CellCount, ModelRecord, NightSummary, SampleFilter, SampleRecord, ScoreRecord
 
 if TYPE_CHECKING:
     from catalog.library import Library
@@ -23,7 +25,8 @@ class Morning:
     """Everything that the morning's three pages tell.
 
     left_out: models that could not be used at all -> the cause. unscored: why there are no scores, when
-    there are none. sounds: this night's, accepted and rejected, in the order of making.
+    there are none. sounds: this night's, accepted and rejected, in the order of making. models: those of the
+    library by id. written_at: when the facts were read; scores of sounds move when the library grows.
     """
 
     library: Path
@@ -33,6 +36,8 @@ class Morning:
     scores: tuple[ScoreRecord, ...]
     unscored: str | None
     sounds: tuple[SampleRecord, ...]
+    models: Mapping[int, ModelRecord]
+    written_at: datetime
 
     @property
     def folder(self) -> Path:
@@ -65,7 +70,10 @@ def look_back(
         score for score in library.scores() if score.scope != "sample" and score.subject.partition("/")[0] in models
     ]
     sounds = library.samples(SampleFilter(statuses=("accepted", "rejected"), night_id=night_id))
-    return Morning(library.path, night, target, dict(left_out), tuple(scores), unscored, tuple(sounds))
+    return Morning(
+        library.path, night, target, dict(left_out), tuple(scores), unscored, tuple(sounds),
+        models=library.models(), written_at=datetime.now(UTC),
+    )  # fmt: skip
 
 
 def as_json(morning: Morning) -> dict[str, Any]:
@@ -91,6 +99,7 @@ def as_json(morning: Morning) -> dict[str, Any]:
         "stage_seconds": dict(night.stage_seconds),
         "library": str(morning.library),
         "page": str(morning.folder / "index.html"),
+        "written_at": morning.written_at.isoformat(),
         "sounds": [_sound(sample) for sample in morning.sounds],
     }
 
@@ -102,6 +111,8 @@ def _sound(sample: SampleRecord) -> dict[str, Any]:
     return {
         "id": sample.id,
         "file": sample.file,
+        "model": sample.model,
+        "commercial": sample.commercial,
         "prompt": sample.prompt,
         "status": sample.status,
         "note": sample.note,
@@ -121,6 +132,7 @@ def as_text(morning: Morning) -> str:
         f"  {night.accepted} accepted, {night.rejected} rejected, {night.failed} failed; "
         f"{night.made} made in this night, {night.found} found from earlier ones",
     ]
+    lines += [f"  {line}" for line in sale_lines(morning)]
     if morning.target:
         lines.append(f"  wanted {morning.target} accepted in each cell: {_shortfall(morning)}")
     if night.rejection_reasons:
@@ -137,8 +149,25 @@ def as_text(morning: Morning) -> str:
         spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in night.stage_seconds.items())
         lines.append(f"  seconds: {spent}")
     lines.append(f"  look: {morning.folder / 'index.html'}")
-    lines.append(f'  find: nightcrate search "dark bass" --library {morning.library}')
+    if night.accepted:
+        lines.append(f'  find: nightcrate search "dark bass" --library {morning.library}')
     return "\n".join(lines)
+
+
+def sale_lines(morning: Morning) -> list[str]:
+    """How many accepted sounds may be sold, and of which models which may not and for which licence, in one line.
+
+    Copies of training notes are counted with neither: they stay out of packs whatever the licence says. Without an
+    accepted sound there is no line.
+    """
+    new = [sample for sample in morning.sounds if sample.status == "accepted" and not sample.is_copy]
+    if not new:
+        return []
+    makers = (morning.models[sample.model_id] for sample in new if sample.commercial != "yes")
+    not_for_sale = Counter((model.name, hindering_licences(model)) for model in makers)
+    parts = [f"{len(new) - not_for_sale.total()} may be sold"]
+    parts += [f"{count} of {name} may not ({licences})" for (name, licences), count in sorted(not_for_sale.items())]
+    return [", ".join(parts)]
 
 
 def score_line(score: ScoreRecord) -> str:

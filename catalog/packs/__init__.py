@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from catalog.packs.build import PackResult, make_pack
+from catalog.packs.licence import NotForSale
 
-__all__ = ["PackResult", "make_pack"]
+__all__ = ["NotForSale", "PackResult", "make_pack"]

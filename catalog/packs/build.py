@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 import soundfile
 
 from catalog.errors import PackError
-from catalog.packs.licence import attribution_text, check_licences, licence_text
+from catalog.packs.licence import (
+    NotForSale,
+    attribution_text,
+    check_allowed,
+    left_out_for_sale,
+    left_out_line,
+    licence_text,
+)
 from catalog.packs.naming import name_sounds
 from catalog.packs.zip import write_zip
 from catalog.records import ACCEPTED, DROP, ModelRecord, PackItem, SampleRecord
@@ -42,7 +49,7 @@ class PackResult:
     """A finished pack: its file and sha256, what lies in it, and how many sounds were left out as not fit.
 
     copies_left_out: how many of those left out are accepted sounds, left out for being copies of training notes;
-    uncompared_left_out: for being compared with none yet.
+    uncompared_left_out: for being compared with none yet; not_for_sale: for their licences, by model.
     """
 
     path: Path
@@ -51,6 +58,18 @@ class PackResult:
     left_out: int
     copies_left_out: int = 0
     uncompared_left_out: int = 0
+    not_for_sale: tuple[NotForSale, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Sifted:
+    """The sounds that may go into a pack, in the order they came, and how many may not and why."""
+
+    fit: list[SampleRecord]
+    left_out: int
+    copies: int
+    uncompared: int
+    not_for_sale: tuple[NotForSale, ...]
 
 
 def make_pack(
@@ -60,38 +79,25 @@ def make_pack(
     allow_noncommercial: Collection[str] = (),
     include_copies: bool = False,
     only_compared: bool = False,
+    k: int | None = None,
 ) -> PackResult:
-    """Write the chosen sounds into the zip file `out` and record the pack in the library.
+    """Write the chosen sounds, at most the first k that may go in, into the zip file `out`; record it in the library.
 
     Sounds that were rejected, or dropped by a reviewer, are left out; so are copies of training notes, which are not
     ours to sell as new, unless `include_copies`; with `only_compared` so are sounds of which nobody knows yet whether
-    they are copies. Sounds of models that are not free for commercial use stop the pack, unless `allow_noncommercial`
-    names each such model. The same sounds always give the same bytes. Raises PackError, and leaves no part of a zip,
-    when a licence stands in the way, nothing remains, a master is missing or damaged, or the disk refuses.
+    they are copies; and sounds whose licence chain does not allow selling them or does not say, unless
+    `allow_noncommercial` names their model. The same sounds always give the same bytes. Raises PackError, and leaves
+    no part of a zip, when nothing remains, an allowance names a model that needs none, a master is missing or
+    damaged, or the disk refuses.
     """
-    given = {sample.id: sample for sample in samples}
-    fit = [s for s in given.values() if s.status == ACCEPTED and s.review != DROP]
-    known = [s for s in fit if not only_compared or s.is_copy is not None]
-    chosen = [s for s in known if include_copies or not s.is_copy]
-    if fit and not known:
-        raise PackError(
-            f"no sound to pack: none of {len(fit)} was compared with training notes yet; wait for the night that makes "
-            "them, or run `nightcrate rebuild`"
-        )
-    if fit and not chosen:
-        raise PackError(
-            f"no sound to pack: all {len(fit)} are copies of training notes (the first of {fit[0].nearest_note}); "
-            "--include-copies lets them in"
-        )
-    if not chosen:
-        raise PackError(
-            f"no sound to pack: {len(given)} came, an accepted one that nobody dropped is needed; "
-            "widen the query or its filters"
-        )
+    if k is not None and k < 1:
+        raise PackError(f"a pack of {k} sounds was asked for; at least 1 is needed")
     all_models = library.models()
+    check_allowed(all_models.values(), allow_noncommercial)
+    sifted = _sift(samples, all_models, allow_noncommercial, include_copies, only_compared)
+    chosen = sifted.fit[:k]
     used = {id: all_models[id] for id in sorted({sample.model_id for sample in chosen})}
     models = sorted(used.values(), key=lambda model: (model.name, model.fingerprint))
-    check_licences(models, allow_noncommercial)
 
     stems = name_sounds(chosen)
     names = {id: f"{stem}.wav" for id, stem in stems.items()}
@@ -113,11 +119,47 @@ def make_pack(
     else:
         library.add_pack(out.name, sha256, items)
     return PackResult(
-        out, sha256, items,
-        left_out=len(given) - len(chosen),
-        copies_left_out=len(known) - len(chosen),
-        uncompared_left_out=len(fit) - len(known),
+        out, sha256, items, sifted.left_out, sifted.copies, sifted.uncompared, sifted.not_for_sale
     )  # fmt: skip
+
+
+def _sift(
+    samples: Sequence[SampleRecord],
+    models: Mapping[int, ModelRecord],
+    allow_noncommercial: Collection[str],
+    include_copies: bool,
+    only_compared: bool,
+) -> _Sifted:
+    """Take out what may not go into a pack; PackError, with the reason, when nothing remains."""
+    given = {sample.id: sample for sample in samples}
+    fit = [s for s in given.values() if s.status == ACCEPTED and s.review != DROP]
+    if not fit:
+        raise PackError(
+            f"no sound to pack: {len(given)} came, an accepted one that nobody dropped is needed; "
+            "widen the query or its filters"
+        )
+    known = [s for s in fit if not only_compared or s.is_copy is not None]
+    if not known:
+        raise PackError(
+            f"no sound to pack: none of {len(fit)} was compared with training notes yet; wait for the night that makes "
+            "them, or run `nightcrate rebuild`"
+        )
+    new = [s for s in known if include_copies or not s.is_copy]
+    if not new:
+        raise PackError(
+            f"no sound to pack: all {len(known)} are copies of training notes (the first of {known[0].nearest_note}); "
+            "--include-copies lets them in"
+        )
+    chosen, not_for_sale = left_out_for_sale(new, models, allow_noncommercial)
+    if not chosen:
+        raise PackError(f"no sound to pack: {left_out_line(not_for_sale)}")
+    return _Sifted(
+        chosen,
+        left_out=len(given) - len(chosen),
+        copies=len(known) - len(new),
+        uncompared=len(fit) - len(known),
+        not_for_sale=not_for_sale,
+    )
 
 
 def _wav(library: Library, sample: SampleRecord, digests: dict[int, str]) -> bytes:

@@ -7,31 +7,74 @@ names the model.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from catalog.errors import PackError
 from catalog.records import ModelRecord, SampleRecord
 
 _WHY = {"no": "forbids commercial use", "undeclared": "declares no terms for commercial use"}
+_NO_LICENCE = "no licence given"
 
 
-def check_licences(models: Sequence[ModelRecord], allow_noncommercial: Collection[str] = ()) -> None:
-    """Let a pack of these models' sounds pass, or raise PackError with the link that stands in its way.
+@dataclass(frozen=True)
+class NotForSale:
+    """How many sounds of a model stay out of a pack since they may not be sold, and which links forbid it."""
 
-    A model that is not free for commercial use passes only when `allow_noncommercial` names it; a name there
-    that is none of the models is refused too, since it is most likely misspelt.
+    model: str
+    sounds: int
+    why: str
+
+
+def check_allowed(models: Collection[ModelRecord], allow_noncommercial: Collection[str]) -> None:
+    """Raise PackError for an allowance that names no model of these, or one whose sounds may be sold anyway.
+
+    Either is most likely a slip, and the model that was meant would stay out.
     """
-    names = {model.name for model in models}
-    unknown = sorted(set(allow_noncommercial) - names)
-    if unknown:
-        raise PackError(f"no sound of {', '.join(unknown)} is in this pack; it may allow {', '.join(sorted(names))}")
-    blocked = [m for m in models if m.commercial != "yes" and m.name not in allow_noncommercial]
-    if not blocked:
-        return
-    parts = "; ".join(f"{model.name}: {_obstacle(model)}" for model in blocked)
-    flags = " ".join(f"--allow-noncommercial {name}" for name in dict.fromkeys(m.name for m in blocked))
-    raise PackError(f"not free to sell: {parts}. Leave these models out, or allow them by name: {flags}")
+    needing = sorted({model.name for model in models if model.commercial != "yes"})
+    known = {model.name for model in models}
+    others = f"it is for {', '.join(needing)}" if needing else "no model here needs it"
+    for name in sorted(set(allow_noncommercial).difference(needing)):
+        slip = "its sounds may be sold without it" if name in known else "this library has no such model"
+        raise PackError(f"--allow-noncommercial {name}: {slip}; {others}")
+
+
+def left_out_for_sale(
+    samples: Sequence[SampleRecord], models: Mapping[int, ModelRecord], allow_noncommercial: Collection[str]
+) -> tuple[list[SampleRecord], tuple[NotForSale, ...]]:
+    """Part sounds into those that may go into a pack, in their order, and those that stay out, counted by model.
+
+    models: those of the library by id. Undeclared terms keep a sound out as forbidding ones do, unless
+    `allow_noncommercial` names its model.
+    """
+    blocked = {
+        id: model for id, model in models.items() if model.commercial != "yes" and model.name not in allow_noncommercial
+    }
+    counts = Counter(
+        (blocked[s.model_id].name, obstacle(blocked[s.model_id])) for s in samples if s.model_id in blocked
+    )
+    out = tuple(NotForSale(name, count, why) for (name, why), count in sorted(counts.items()))
+    return [sample for sample in samples if sample.model_id not in blocked], out
+
+
+def left_out_line(left: Sequence[NotForSale]) -> str:
+    """Say how many sounds of which models stay out of a pack, why, and with which options they come in."""
+    parts = "; ".join(f"{one.sounds} of {one.model}: {one.why}" for one in left)
+    flags = " ".join(f"--allow-noncommercial {name}" for name in dict.fromkeys(one.model for one in left))
+    return f"left out, not for sale: {parts}; they come in with {flags}"
+
+
+def obstacle(model: ModelRecord) -> str:
+    """Say which links of the chain of a model that is not free to sell stand in the way of commercial use."""
+    parts = [f"{_part(link)} ({_licence(link)}) {_WHY[use]}" for link, use in _hindering(model)]
+    return ", ".join(parts) or f"the model {_WHY[model.commercial]}"
+
+
+def hindering_licences(model: ModelRecord) -> str:
+    """Name the licences that forbid commercial use of a model's sounds or do not declare it, in short."""
+    return ", ".join(dict.fromkeys(_licence(link) for link, _ in _hindering(model))) or _NO_LICENCE
 
 
 def licence_text(models: Sequence[ModelRecord]) -> str:
@@ -44,7 +87,7 @@ def licence_text(models: Sequence[ModelRecord]) -> str:
             "",
             "Sounds of these models are part of this pack although their licences forbid commercial use or",
             "do not mention it:",
-            *(f"  {model.name}: {_obstacle(model)}" for model in restricted),
+            *(f"  {model.name}: {obstacle(model)}" for model in restricted),
             "Ask the owners of these parts before you publish or sell anything made with this pack.",
         ]
     else:
@@ -96,11 +139,10 @@ def attribution_text(models: Sequence[ModelRecord], samples: Sequence[SampleReco
     return "\n".join(lines)
 
 
-def _obstacle(model: ModelRecord) -> str:
-    """Say which links of a chain stand in the way of commercial use."""
+def _hindering(model: ModelRecord) -> list[tuple[Mapping[str, Any], str]]:
+    """The links that keep a model's sounds from being sold, each with what it says of that: no or undeclared."""
     terms = [(link, link.get("commercial", "undeclared")) for link in model.licence_chain]
-    parts = [f"{_part(link)} ({_licence(link)}) {_WHY[use]}" for link, use in terms if use != "yes"]
-    return ", ".join(parts) or f"the model {_WHY[model.commercial]}"
+    return [(link, use) for link, use in terms if use != "yes"]
 
 
 def _link_line(link: Mapping[str, Any]) -> str:
@@ -114,4 +156,4 @@ def _part(link: Mapping[str, Any]) -> str:
 
 
 def _licence(link: Mapping[str, Any]) -> str:
-    return str(link.get("licence") or "no licence given")
+    return str(link.get("licence") or _NO_LICENCE)

@@ -48,7 +48,7 @@ def write_zip(path: Path, entries: Iterable[tuple[str, Callable[[], bytes]]]) ->
 
 
 def check_place(path: Path) -> None:
-    """Raise PackError, one line, where no zip can be: no folder, a folder of this name, or another kind of file."""
+    """Raise PackError, one line, where no zip can be: no folder, a folder, or a file or name of another kind."""
     if not path.parent.is_dir():
         raise PackError(f"{path}: the folder {path.parent} does not exist; make it or choose another --out")
     if path.is_dir():
@@ -56,6 +56,8 @@ def check_place(path: Path) -> None:
     # Weights of PyTorch and documents are zip files too.
     if path.exists() and not (path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)):
         raise PackError(f"{path}: is there already and is no zip file; choose another --out")
+    if path.suffix.lower() != ".zip":
+        raise PackError(f"{path}: a pack is a zip file; choose an --out that ends in .zip")
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -85,13 +86,16 @@ def pack(
     where = sound_filter(family, source, quality, model, note, min_score, max_duration)
     with open_library(library) as opened:
         from catalog.packs.build import make_pack
+        from catalog.packs.licence import left_out_line
         from catalog.packs.zip import check_place
         from flows.stages import finish_what_was_left
 
         check_place(out)
         only_compared = not include_copies and finish_what_was_left(opened, lambda: library_embedder(opened, device))
-        samples = _chosen(opened, query, where, k, device)
-        made = make_pack(opened, samples, out, allow_noncommercial or (), include_copies, only_compared)
+        samples = _ranked(opened, query, where, k, device)
+        made = make_pack(opened, samples, out, allow_noncommercial or (), include_copies, only_compared, k)
+        if made.not_for_sale:
+            print(f"nightcrate: {left_out_line(made.not_for_sale)}", file=sys.stderr, flush=True)
         content = {
             "path": str(made.path.resolve()),
             "sha256": made.sha256,
@@ -99,28 +103,29 @@ def pack(
             "left_out": made.left_out,
             "copies_left_out": made.copies_left_out,
             "uncompared_left_out": made.uncompared_left_out,
+            "not_for_sale": [asdict(left) for left in made.not_for_sale],
             "items": [asdict(item) for item in made.items],
         }
-        copies = f", {made.copies_left_out} copies of training notes left out" if made.copies_left_out else ""
+        without = f", {made.copies_left_out} copies of training notes left out" if made.copies_left_out else ""
         if made.uncompared_left_out:
-            copies += f", {made.uncompared_left_out} not compared with training notes yet left out"
-        short = f" ({k} were asked for, {len(samples)} fit)" if k and len(samples) < k else ""
-        answer(content, as_json, f"{made.path}: {len(made.items)} sounds{short}{copies}, sha256 {made.sha256}")
+            without += f", {made.uncompared_left_out} not compared with training notes yet left out"
+        if made.not_for_sale:
+            without += f", {sum(left.sounds for left in made.not_for_sale)} not for sale left out"
+        short = f" ({k} were asked for, {len(samples)} fit)" if k and len(made.items) < k else ""
+        answer(content, as_json, f"{made.path}: {len(made.items)} sounds{short}{without}, sha256 {made.sha256}")
 
 
-def _chosen(
+def _ranked(
     library: Library, query: str | None, where: SampleFilter, k: int | None, device: str | None
 ) -> list[SampleRecord]:
-    """The sounds of a pack: the best that fit a query, or all that pass the filters, best score first when cut."""
+    """All sounds that a pack may be made of: those that fit a query, or that pass; best first where it is cut at k."""
     check_models(library, where)
     if query is not None:
         from catalog.search import fitting
 
-        return [hit.sample for hit in fitting(library, library_embedder(library, device), query, where, k)]
+        return [hit.sample for hit in fitting(library, library_embedder(library, device), query, where)]
     samples = library.samples(where)
-    if k is None:
-        return samples
-    return sorted(samples, key=lambda sample: (-(sample.score or 0.0), sample.id))[:k]
+    return samples if k is None else sorted(samples, key=lambda sample: (-(sample.score or 0.0), sample.id))
 
 
 def _user() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from selenium.webdriver import ActionChains, Chrome
@@ -13,6 +14,7 @@ from flows.page import write_morning
 from flows.summary import look_back
 from tests.flows.toy_night import write_toy_library
 
+LONG_NAME = "tango-ft_of_somebody_with_a_name_that_nobody_would_want_to_read_twice.on.any.morning" * 2
 LISTEN = """
 window.played = null;
 for (const player of document.querySelectorAll("audio")) {
@@ -41,3 +43,24 @@ def test_a_morning_is_heard_and_fits_a_narrow_window(tmp_path: Path, open_browse
     wide, window = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     assert wide <= window
     assert browser.get_log("browser") == []
+
+
+def test_a_long_model_name_and_its_terms_wrap_in_a_narrow_window(
+    tmp_path: Path, open_browser: Callable[[str], Chrome]
+) -> None:
+    night = write_toy_library(tmp_path / "library", commercial="no")
+    with Library.open(tmp_path / "library") as library:
+        (record,) = library.models().values()
+        named = replace(look_back(library, night, 1, {}, None), models={1: replace(record, name=LONG_NAME)})
+        sounds = tuple(replace(sound, model=LONG_NAME) for sound in named.sounds)
+        cells = tuple(replace(cell, model=LONG_NAME) for cell in named.night.cells)
+        page = write_morning(replace(named, sounds=sounds, night=replace(named.night, cells=cells)))
+    browser = open_browser("ana")
+    browser.set_window_size(500, 800)
+    browser.get(page.as_uri())
+    assert LONG_NAME in browser.find_element("css selector", "figcaption").text
+    assert browser.find_element("css selector", "figcaption abbr").is_displayed()
+    wide, window = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= window
+    overflowing = "return [...document.querySelectorAll('figure')].filter(f => f.scrollWidth > f.clientWidth).length"
+    assert browser.execute_script(overflowing) == 0

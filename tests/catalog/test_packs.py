@@ -6,6 +6,7 @@ import csv
 import errno
 import hashlib
 import io
+import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,10 +21,11 @@ import soundfile
 from catalog.errors import LibraryError, PackError
 from catalog.library import Library
 from catalog.packs import make_pack
-from catalog.packs.licence import attribution_text, check_licences, licence_text
+from catalog.packs.licence import attribution_text, hindering_licences, licence_text, obstacle
 from catalog.packs.zip import write_zip
 from catalog.records import DROP, REJECTED, ModelRecord, SampleFilter
 from tests.catalog.toy_library import accepted, make, rejected, toy_clip, toy_job, toy_model
+from tests.flows.command_line import run
 
 FREE: dict[str, Any] = {
     "part": "weights",
@@ -176,37 +178,77 @@ def test_dropped_and_rejected_sounds_stay_out(stocked: Library, out: Path) -> No
 # -------------------- licences
 
 
-def test_noncommercial_and_undeclared_sounds_are_refused(stocked: Library, out: Path) -> None:
+def test_noncommercial_and_undeclared_sounds_stay_out_and_are_named(stocked: Library, out: Path) -> None:
+    result = make_pack(stocked, stocked.samples(), out)
+    assert (len(result.items), result.left_out) == (4, 2)
+    assert [(left.model, left.sounds) for left in result.not_for_sale] == [("paid", 1), ("silent", 1)]
+    assert result.not_for_sale[0].why == "vocoder their vocoder (CC-BY-NC-4.0) forbids commercial use"
+    assert result.not_for_sale[1].why.startswith("training data some corpus (no licence given) declares no terms")
+    with zipfile.ZipFile(out) as archive:
+        assert {row["model"] for row in rows(archive)} == {"toy"}
+        licence, credits = archive.read("LICENSE.txt").decode(), archive.read("ATTRIBUTION.txt").decode()
+    assert "royalty-free" in licence and "NOT CLEARED" not in licence
+    for absent in ("paid", "silent", "their vocoder", "some corpus"):
+        assert absent not in licence + credits
+
+
+def test_what_stays_out_makes_room_for_what_may_go_in(stocked: Library, out: Path) -> None:
+    dropped = stocked.samples(TOY)[0]
+    stocked.review(dropped.id, DROP, "clicks", "ana")
+    ranked = [*stocked.samples(SampleFilter(models=("paid", "silent"))), *stocked.samples(TOY)]
+    result = make_pack(stocked, ranked, out, k=3)
+    assert {item.sample_id for item in result.items} == {s.id for s in ranked[3:]}
+    best = make_pack(stocked, ranked, out, allow_noncommercial=("paid",), k=1)
+    assert [item.sample_id for item in best.items] == [ranked[0].id]
+    with pytest.raises(PackError, match="a pack of 0 sounds was asked for"):
+        make_pack(stocked, ranked, out, k=0)
+
+
+def test_a_pack_of_sounds_that_may_not_be_sold_is_refused(stocked: Library, out: Path) -> None:
     with pytest.raises(PackError) as error:
-        make_pack(stocked, stocked.samples(), out)
+        make_pack(stocked, stocked.samples(SampleFilter(models=("paid", "silent"))), out)
     sentence = str(error.value)
-    assert "paid: vocoder their vocoder (CC-BY-NC-4.0) forbids commercial use" in sentence
-    assert "silent: training data some corpus (no licence given) declares no terms" in sentence
-    assert "--allow-noncommercial paid --allow-noncommercial silent" in sentence
+    assert sentence.startswith("no sound to pack: left out, not for sale: 1 of paid: vocoder their vocoder (CC-BY-NC-")
+    assert "1 of silent: training data some corpus (no licence given) declares no terms" in sentence
+    assert sentence.endswith("they come in with --allow-noncommercial paid --allow-noncommercial silent")
     assert "\n" not in sentence
     assert not out.exists()
     assert stocked.packs() == []
 
 
 def test_each_model_has_to_be_allowed_by_name(stocked: Library, out: Path) -> None:
-    with pytest.raises(PackError, match="silent: ") as error:
-        make_pack(stocked, stocked.samples(), out, allow_noncommercial=("paid",))
-    assert "their vocoder" not in str(error.value)
-    make_pack(stocked, stocked.samples(), out, allow_noncommercial=("paid", "silent"))
+    some = make_pack(stocked, stocked.samples(), out, allow_noncommercial=("paid",))
+    assert [left.model for left in some.not_for_sale] == ["silent"]
+    whole = make_pack(stocked, stocked.samples(), out, allow_noncommercial=("paid", "silent"))
+    assert (len(whole.items), whole.left_out, whole.not_for_sale) == (6, 0, ())
     with zipfile.ZipFile(out) as archive:
         licence = archive.read("LICENSE.txt").decode()
     assert licence.startswith("NOT CLEARED FOR COMMERCIAL USE")
     assert "paid: vocoder their vocoder (CC-BY-NC-4.0)" in licence
 
 
-def test_a_misspelt_allowance_is_refused(stocked: Library, out: Path) -> None:
-    with pytest.raises(PackError, match=r"no sound of piad is in this pack; it may allow paid, silent, toy"):
+def test_an_allowance_may_name_a_model_of_which_nothing_was_chosen(stocked: Library, out: Path) -> None:
+    assert len(make_pack(stocked, stocked.samples(TOY), out, allow_noncommercial=("paid",)).items) == 4
+
+
+def test_a_misspelt_or_needless_allowance_is_refused(stocked: Library, out: Path) -> None:
+    with pytest.raises(PackError, match=r"piad: this library has no such model; it is for paid, silent$"):
         make_pack(stocked, stocked.samples(), out, allow_noncommercial=("piad",))
+    with pytest.raises(PackError, match=r"toy: its sounds may be sold without it; it is for paid, silent$"):
+        make_pack(stocked, stocked.samples(), out, allow_noncommercial=("paid", "toy"))
+    assert not out.exists()
+
+
+def test_where_all_may_be_sold_no_model_is_offered_for_allowing(library: Library, out: Path) -> None:
+    make(library, [toy_job()])
+    with pytest.raises(PackError, match=r"piad: this library has no such model; no model here needs it$"):
+        make_pack(library, library.samples(), out, allow_noncommercial=("piad",))
 
 
 def test_a_chain_without_links_is_undeclared() -> None:
-    with pytest.raises(PackError, match="bare: the model declares no terms"):
-        check_licences([model("bare", commercial="undeclared")])
+    bare = model("bare", commercial="undeclared")
+    assert obstacle(bare) == "the model declares no terms for commercial use"
+    assert hindering_licences(bare) == "no licence given"
 
 
 def test_the_licence_of_free_sounds_lists_the_chain() -> None:
@@ -225,6 +267,26 @@ def test_credits_name_the_makers_the_sources_and_that_sounds_are_generated(stock
     assert f"sound{sounds[0].id}.wav: bass_acoustic_000-033-100" in text
     without = attribution_text([model("toy", FREE)], [replace(s, sources=()) for s in sounds], names)
     assert "SOURCE RECORDINGS" not in without
+
+
+def test_the_command_fills_k_and_tells_what_stays_out(
+    stocked: Library, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stocked.set_sample_scores({s.id: 99.0 if s.model == "paid" else 50.0 for s in stocked.samples()})
+    line = ("pack", "--include-copies", "--library", stocked.path, "--out", out)
+    code, told, warned = run(capsys, *line, "-k", 4, "--json")
+    assert code == 0
+    assert warned == (
+        "nightcrate: left out, not for sale: 1 of paid: vocoder their vocoder (CC-BY-NC-4.0) forbids commercial use; "
+        "1 of silent: training data some corpus (no licence given) declares no terms for commercial use; they come in "
+        "with --allow-noncommercial paid --allow-noncommercial silent\n"
+    )
+    facts = json.loads(told)
+    assert len(facts["items"]) == 4
+    assert [(left["model"], left["sounds"]) for left in facts["not_for_sale"]] == [("paid", 1), ("silent", 1)]
+    assert ": 4 sounds (5 were asked for, 6 fit), 2 not for sale left out" in run(capsys, *line, "-k", 5)[1]
+    code, told, warned = run(capsys, *line, "--model", "toy")
+    assert (code, warned) == (0, "") and "not for sale" not in told
 
 
 # -------------------- whole or absent
@@ -275,6 +337,15 @@ def test_places_that_cannot_hold_a_zip_are_named(stocked: Library, tmp_path: Pat
         make_pack(stocked, sounds, tmp_path / "nowhere" / "a.zip")
     with pytest.raises(PackError, match="is a folder"):
         make_pack(stocked, sounds, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pack.wav", "pack", ".zip"])
+def test_a_pack_is_named_as_the_zip_that_it_is(name: str, stocked: Library, tmp_path: Path) -> None:
+    place = tmp_path / name
+    with pytest.raises(PackError, match=r"a pack is a zip file; choose an --out that ends in \.zip"):
+        make_pack(stocked, stocked.samples(TOY), place)
+    assert not place.exists()
+    assert stocked.packs() == []
 
 
 def test_zip_entries_carry_no_date_and_no_machine(tmp_path: Path) -> None:

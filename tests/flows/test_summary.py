@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from html.parser import HTMLParser
 
@@ -9,7 +10,7 @@ import pytest
 
 from catalog.library import Library
 from catalog.pictures import waveform_svg
-from catalog.records import SampleFilter, ScoreRecord
+from catalog.records import Kinship, SampleFilter, ScoreRecord
 from flows.page import as_html, write_morning
 from flows.summary import as_json, as_text, look_back
 from tests.flows.toy_night import MODEL, TEXTS, tone, write_toy_library
@@ -70,6 +71,8 @@ def test_the_json_holds_the_same_facts_and_is_json(morning):
     assert facts["stopped"][0]["family"] == "flute"
     assert facts["stage_seconds"] == {"generate": 1.5}
     assert {sound["prompt"] for sound in facts["sounds"]} == set(TEXTS) - {"electronic organ, C4"}
+    assert {(sound["model"], sound["commercial"]) for sound in facts["sounds"]} == {(MODEL, "yes")}
+    assert facts["written_at"] == morning.written_at.isoformat()
 
 
 def test_the_pages_are_written_where_the_text_says(morning):
@@ -101,6 +104,53 @@ def test_the_page_shows_trouble_and_reasons(morning):
     assert "Not used: big-model" in html
     assert "Failed (1): RuntimeError: out of memory" in html
     assert "A1 +3 ct" in html
+
+
+def test_the_page_says_which_model_made_a_sound_and_that_all_may_be_sold(morning):
+    html = as_html(morning)
+    assert html.count("#1 · toy · A1 +3 ct") == 1
+    assert "<p>4 may be sold</p>" in html and "not for sale" not in html
+    assert "  4 may be sold\n" in as_text(morning)
+
+
+@pytest.mark.parametrize(
+    ("commercial", "licence", "told", "why"),
+    [
+        ("no", "CC-BY-NC-SA-4.0", "CC-BY-NC-SA-4.0", "weights toy (CC-BY-NC-SA-4.0) forbids commercial use"),
+        ("undeclared", None, "no licence given", "weights toy (no licence given) declares no terms for commercial use"),
+    ],
+)
+def test_what_may_not_be_sold_is_told_beside_each_sound_and_at_the_top(tmp_path, commercial, licence, told, why):
+    night = write_toy_library(tmp_path / "library", commercial)
+    with Library.open(tmp_path / "library") as library:
+        (record,) = library.models().values()
+        link = {**record.licence_chain[0], "licence": licence}
+        library.add_models([dataclasses.replace(record, licence_chain=[link])])
+        morning = look_back(library, night, 1, {}, None)
+    html = as_html(morning)
+    assert html.count(f'<abbr title="{why}">not for sale</abbr>') == 5
+    assert f"<p>0 may be sold, 4 of toy may not ({told})</p>" in html
+    assert f"  0 may be sold, 4 of toy may not ({told})\n" in as_text(morning)
+    assert {sound["commercial"] for sound in as_json(morning)["sounds"]} == {commercial}
+
+
+def test_copies_are_not_counted_among_what_may_be_sold(tmp_path):
+    night = write_toy_library(tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        library.add_kinships("bank", {library.samples()[0].id: Kinship("bass_001", 0.9, None, None, True)})
+        assert "<p>3 may be sold</p>" in as_html(look_back(library, night, 1, {}, None))
+
+
+def test_the_page_says_of_which_day_its_scores_are(tmp_path):
+    night = write_toy_library(tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        assert "Scores are ranks" not in as_html(look_back(library, night, 1, {}, None))
+        library.set_sample_scores({sample.id: 50.0 for sample in library.samples()})
+        morning = look_back(library, night, 1, {}, None)
+    assert (
+        "Scores are ranks among this library's accepted sounds of the same family as it was when this page was "
+        f"written, {morning.written_at:%Y-%m-%d %H:%M} UTC; they move when it grows."
+    ) in as_html(morning)
 
 
 def test_a_lost_file_costs_its_picture_not_the_page(morning):
