@@ -8,15 +8,22 @@ behind a "~" hold only where no other word leans to families (a deep pad is a pa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from catalog.records import SampleRecord
-from generation.prompts.vocabulary import OPPOSITE, Understood, genders
+from generation.prompts.vocabulary import OPPOSITE, Understood, genders, understand
 
 LEANING = 0.75
 """What a leaning is worth beside a named quality or family (of what query.py gives them)."""
+
+ADJECTIVES = {
+    "bright": "bright", "dark": "dark", "distortion": "distorted", "fast_decay": "short", "long_release": "long",
+    "percussive": "percussive", "reverb": "reverberant",
+}  # fmt: skip
+"""How a quality that words lean to is said before a noun."""
 
 LEANING_TABLE = """
     pad, colchon; string synth_lead organ vocal; long_release reverb; fast_decay percussive
@@ -36,7 +43,7 @@ LEANING_TABLE = """
     smooth, silky, liso/a, sedoso/a; ; dark; distortion percussive
     sweet, dulce; ; ; distortion
     aggressive, angry, brutal, fierce, nasty, gnarly, savage, vicious, agresivo/a,
-        furioso/a, salvaje; ; distortion percussive;
+        furioso/a, salvaje; ; distortion percussive; dark
     harsh, abrasive, abrasivo/a; ; distortion bright; dark
     rough, raspy, raw, aspero/a, rasposo/a, crudo/a; ; distortion;
     hard, duro/a; ; percussive distortion;
@@ -128,6 +135,18 @@ def balance(open_ones: Sequence[Leaning], sample: SampleRecord) -> tuple[bool, i
     had = set(sample.qualities)
     family = any(sample.family in one.families for one in open_ones)
     return family, len(had & towards) - len(had & away) + len(opposed - had)
+
+
+def spelled_out(text: str, open_ones: Sequence[Leaning]) -> str:
+    """An English text with the quality first leant to in the place of each word that only leans: "distorted synth" for
+    an aggressive one. What is a thing itself, as a pad is, or names something besides, stays."""
+    for one in open_ones:
+        known, told = _leaning(one.said), understand(one.said)
+        names = told.families or told.qualities or told.source or known is None or (known.families and not known.weak)
+        if one.towards and not names:
+            said = re.escape(one.said).replace(r"\ ", r"\W+")
+            text = re.sub(rf"(?<!\w){said}(?!\w)", ADJECTIVES[one.towards[0]], text, flags=re.IGNORECASE)
+    return text
 
 
 def _without(words: Iterable[str], settled: Iterable[str]) -> tuple[str, ...]:

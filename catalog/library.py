@@ -311,7 +311,7 @@ class Library:
         scorebook.add(self._store, records)
 
     def replace_model_scores(self, records: Sequence[ScoreRecord], embedder: str) -> None:
-        """Keep these scores of models as the only ones of this embedder; those of groups that are gone go."""
+        """Keep these scores as the only ones of this embedder; those of groups and sounds that are gone go."""
         scorebook.replace(self._store, records, embedder)
 
     def scores(

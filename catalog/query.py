@@ -13,15 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from catalog.leanings import LEANING, balance, leanings
+from catalog.leanings import LEANING, balance, leanings, spelled_out
 from catalog.records import SampleFilter, SampleRecord
-from generation.prompts.vocabulary import OPPOSITE, Understood, note_name, understand
+from generation.prompts.vocabulary import OPPOSITE, Understood, in_english, note_name, understand
 
 _TOKENS = re.compile(r'(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+))')
 _ALIKE = {"“": '"', "”": '"', "„": '"', "−": "-", "–": "-"}  # what text programs make of " and -
 
 # What a matching tag is worth, in standard deviations of the embedder's similarity: which family it is and
-# which note it plays decide whether a sound can be used at all, the others how well.
+# which note it plays decide whether a sound can be used at all, the others how well. A note makes no guitar the bass
+# that was asked for: it counts within the named families only, and everywhere where none is named.
 FAMILY_WEIGHT, NOTE_WEIGHT, INSTRUMENT_WEIGHT, SOURCE_WEIGHT, QUALITY_WEIGHT = 3.0, 3.0, 1.5, 1.0, 1.0
 SAME_PITCH_CLASS = 0.5  # credit of the right note in another octave
 # Credit by semitones away: a sampler retunes these unheard, but until then they are out of tune.
@@ -44,20 +45,42 @@ class Query:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Words and terms for full text: what was said, and what it means in the library's tags."""
-        said = (*self.understood.words_used, *self.understood.words_unknown)
-        tags = (*self.understood.families, *self.understood.qualities, *self.understood.instruments)
-        source = (self.understood.source,) if self.understood.source else ()
-        return tuple(dict.fromkeys((*said, *tags, *source)))
+        """Words and terms for full text: what was said, in English, and what it means in the library's tags.
+
+        A Spanish word stays beside its English where tags do not say it, for a prompt may.
+        """
+        said = _said(self.understood)
+        english = _said(understand(in_english(self.text))) if said else ()
+        asked = self.understood
+        tags = (*asked.families, *asked.qualities, *asked.instruments, *((asked.source,) if asked.source else ()))
+        untold = tuple(word for word in said if not _names(understand(word)))
+        return tuple(dict.fromkeys((*english, *untold, *tags)))
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """What the embedder gets, one text or two that count alike: the wanted words in English, and, where some only
+        lean to a quality, the same with that quality ("distorted synth" for an aggressive one): the ear of a small
+        embedder makes nothing of such words."""
+        english = in_english(self.text)
+        return tuple(dict.fromkeys((english, spelled_out(english, leanings(understand(english))))))
 
     @property
     def settles(self) -> bool:
         """Whether a word names or leans to anything that sounds have, or nothing but denies."""
         asked = self.understood
-        named = (*asked.families, *asked.qualities, *asked.instruments)
         denied = (*asked.families_excluded, *asked.instruments_excluded, *asked.sources_excluded)
         only_denies = not self.words and bool((*denied, *asked.qualities_excluded, *asked.words_excluded))
-        return bool(named or asked.source or asked.note is not None or leanings(asked) or only_denies)
+        return _names(asked) or bool(leanings(asked)) or only_denies
+
+
+def _said(meaning: Understood) -> tuple[str, ...]:
+    return (*meaning.words_used, *meaning.words_unknown)
+
+
+def _names(meaning: Understood) -> bool:
+    """Whether words name anything that the tags or the measured note of a sound can be."""
+    named = (*meaning.families, *meaning.qualities, *meaning.instruments)
+    return bool(named or meaning.source or meaning.note is not None)
 
 
 def parse_query(text: str) -> Query:
@@ -85,9 +108,9 @@ def agreement(query: Query, sample: SampleRecord) -> tuple[float, tuple[str, ...
     """Return what a sound's tags, prompt and measured note are worth to a query, and which of them agree.
 
     The sum of the weights of all that the query names and the sound is, in standard deviations: half of it
-    for the right note in another octave, less for a note beside it, minus it for the opposite of a quality
-    (bright for dark), and the part LEANING of it, each once, for what its words only lean to or away from.
-    0 when nothing agrees, or the query names nothing that the thesaurus knows.
+    for the right note in another octave, less for a note beside it, none for a note of a family that was not asked
+    for, minus it for the opposite of a quality (bright for dark), and the part LEANING of it, each once, for what
+    its words only lean to or away from. 0 when nothing agrees, or the query names nothing that the thesaurus knows.
     """
     asked = query.understood
     worth = 0.0
@@ -104,7 +127,7 @@ def agreement(query: Query, sample: SampleRecord) -> tuple[float, tuple[str, ...
     for instrument in asked.instruments:
         named = instrument in _instruments(sample.prompt)
         count(INSTRUMENT_WEIGHT, float(named), f"asked for as {instrument}")
-    if asked.note is not None:
+    if asked.note is not None and sample.family in (asked.families or (sample.family,)):
         apart = None if sample.midi_note is None else abs(sample.midi_note - asked.note)
         beside = (
             f", {apart} semitone{'s' if apart == 2 else ''} from {note_name(asked.note)}" if apart in NEAR_NOTE else ""

@@ -165,7 +165,8 @@ class SampleFilter:
     Tuples mean "one of these", except `qualities`: a sound must have all of them.
     `midi_notes` compares the measured pitch; `reviews` may hold keep, drop and None (not reviewed);
     `commercial` may hold yes, no, undeclared. `copies` True asks for copies of training notes alone, False for
-    all but them; sounds that were never compared are no copies.
+    all but them; sounds that were never compared are no copies. `heard_as_asked` leaves out sounds whose family is
+    not among those that the judge finds likeliest (scores/heard_as.py); sounds never heard stay in.
     """
 
     families: tuple[str, ...] = ()
@@ -181,6 +182,7 @@ class SampleFilter:
     ids: tuple[int, ...] | None = None
     night_id: int | None = None
     copies: bool | None = None
+    heard_as_asked: bool = False
 
 
 @dataclass(frozen=True)

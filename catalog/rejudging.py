@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from catalog import scorebook
 from catalog.errors import LibraryError
 from catalog.gate_fit import GatedSound
 from catalog.records import ACCEPTED, REJECTED
@@ -114,6 +115,7 @@ def _update(
     store: Store, verdicts: Sequence[NewVerdict], written: dict[int, tuple[str, str]], keys: dict[int, str]
 ) -> None:
     with store.write() as connection:
+        scorebook.forget_sounds(connection, [verdict.sample_id for verdict in verdicts])
         for verdict in verdicts:
             values: dict[str, Any] = {"status": verdict.status, "reasons": list(verdict.reasons)}
             if verdict.sample_id in written and verdict.clip is not None and verdict.sound_facts is not None:

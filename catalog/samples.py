@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, String, false, func, select, type_coerce
+from sqlalchemy import Connection, Integer, Row, Select, String, cast, false, func, select, type_coerce
 
 from catalog.errors import LibraryError
 from catalog.records import ReviewRecord, SampleDetails, SampleFilter, SampleRecord
+from catalog.scores.heard_as import LIKELIEST, NAME
 from catalog.store import chunks
-from catalog.tables import job, model, night_job, novelty, review, sample
+from catalog.tables import job, model, night_job, novelty, review, sample, score
 
 SHORTEST_PREFIX = 4
 
@@ -22,6 +23,13 @@ current_review = (
     .scalar_subquery()
 )
 """The verdict in force: the newest one that was not undone."""
+
+_heard_otherwise = select(cast(score.c.subject, Integer)).where(
+    score.c.scope == "sample",
+    score.c.name.startswith(f"{NAME} [", autoescape=True),
+    score.c.settings["rank"].as_integer() > LIKELIEST,
+)
+"""Ids of the sounds whose family is not among those that the judge finds likeliest."""
 
 
 def find(connection: Connection, where: SampleFilter) -> list[SampleRecord]:
@@ -143,6 +151,8 @@ def _queries(query: Select[Any], where: SampleFilter) -> list[Select[Any]]:
         query = query.where(func.coalesce(current_review, "").in_([verdict or "" for verdict in where.reviews]))
     if where.copies is not None:
         query = query.where(func.coalesce(novelty.c.is_copy, false()) == where.copies)
+    if where.heard_as_asked:
+        query = query.where(sample.c.id.not_in(_heard_otherwise))
     if where.night_id is not None:
         members = select(night_job.c.job_id).where(night_job.c.night_id == where.night_id)
         query = query.where(sample.c.job_id.in_(members))

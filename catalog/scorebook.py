@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from catalog.errors import LibraryError
 from catalog.records import ScoreRecord
@@ -13,7 +13,7 @@ from catalog.store import Store, chunks, utc_now
 from catalog.tables import sample, score
 
 SCOPES = ("sample", "model", "model_family")
-_OF_MODELS = ("model", "model_family")
+_OF_SOUNDS = "sample"
 _IDENTITY = ("scope", "subject", "name", "embedder", "reference")
 
 
@@ -29,31 +29,47 @@ def add(store: Store, records: Sequence[ScoreRecord]) -> None:
 
 
 def replace(store: Store, records: Sequence[ScoreRecord], embedder: str) -> None:
-    """Keep these scores of models as the only ones of this embedder: older ones of groups that are gone go too.
+    """Keep these scores as the only ones of this embedder: older ones of groups and sounds that are gone go too.
 
-    Scores of single sounds stay. Raises LibraryError as `add` does; then the older ones stay as well.
+    Of single sounds those by the same name that another embedder made, such as an older judge, go as well. Raises
+    LibraryError as `add` does; then the older ones stay.
     """
     for record in records:
         _check(record)
     with store.write() as connection:
-        connection.execute(delete(score).where(score.c.scope.in_(_OF_MODELS), score.c.embedder == embedder))
+        names = {record.name for record in records if record.scope == _OF_SOUNDS}
+        superseded = and_(score.c.scope == _OF_SOUNDS, score.c.name.in_(names))
+        connection.execute(delete(score).where(or_(score.c.embedder == embedder, superseded)))
         _insert(connection, records)
 
 
+def forget_sounds(connection: Connection, sample_ids: Collection[int]) -> None:
+    """Take back the scores of single sounds that are not the same any more; the percentiles stay."""
+    for part in chunks([str(id) for id in sample_ids]):
+        connection.execute(delete(score).where(score.c.scope == _OF_SOUNDS, score.c.subject.in_(part)))
+
+
 def _insert(connection: Connection, records: Sequence[ScoreRecord]) -> None:
-    for record in records:
-        identity = {name: getattr(record, name) for name in _IDENTITY}
-        connection.execute(delete(score).where(*(score.c[name] == value for name, value in identity.items())))
-        connection.execute(
-            insert(score).values(
-                **identity,
-                value=record.value,
-                reason=record.reason,
-                n=record.n,
-                settings=record.settings,
-                at=utc_now(),
-            )
-        )
+    now = utc_now()
+    # The last of the same identity counts, and as many scores as a library has sounds are one statement each way.
+    rows = {tuple(getattr(record, name) for name in _IDENTITY): record for record in records}
+    if not rows:
+        return
+    same = [score.c[name] == bindparam(f"old_{name}") for name in _IDENTITY]
+    old = [{f"old_{name}": part for name, part in zip(_IDENTITY, identity, strict=True)} for identity in rows]
+    connection.execute(delete(score).where(*same), old)
+    new = [
+        {
+            **dict(zip(_IDENTITY, identity, strict=True)),
+            "value": record.value,
+            "reason": record.reason,
+            "n": record.n,
+            "settings": record.settings,
+            "at": now,
+        }
+        for identity, record in rows.items()
+    ]
+    connection.execute(insert(score), new)
 
 
 def find(

@@ -3,10 +3,10 @@
 A search ranks by the sum of four opinions:
 
 - the ear: how many standard deviations the CLAP similarity of a sound lies above the mean of all accepted
-  sounds for this query (raw cosines share no scale between queries);
-- the tags: what family, instrument, source, qualities and measured note are worth where they are what the
-  words mean (catalog/query.py). Prompts are known, so a sound of the wrong family has to lie three standard
-  deviations nearer before it is shown first;
+  sounds for this query in English (raw cosines share no scale between queries);
+- the tags: what family, instrument, source, qualities and, within the named family, measured note are worth where
+  they are what the words mean (catalog/query.py). Prompts are known, so a sound of the wrong family has to lie three
+  standard deviations nearer before it is shown first;
 - the leanings of words that settle nothing ("pad", "soft"; catalog/leanings.py), which are worth less;
 - the words: up to WORD_WEIGHT for the best full-text match, which finds what no thesaurus holds.
 
@@ -29,11 +29,16 @@ from catalog.query import NEAR_NOTE, Query, agreement, contradicts, excluder, fi
 from catalog.records import KEEP, SampleFilter, SampleRecord
 from catalog.scores.percentile import percentiles
 from generation.audio import Clip
+from generation.descriptors import NO_SOUND_DBFS, raw_facts
 
 if TYPE_CHECKING:
     from catalog.library import Library
 
 WORD_WEIGHT = 1.0
+
+SHORTEST_COMPARED_S = 0.05
+"""What sounds shorter is no sound to the gate either (min_duration_s in configs/gate); it is a click to an ear."""
+_TAIL_DB = -60.0  # where a sound has ended, below its peak, as finishing cuts it
 
 POOL = 1_000
 """Sounds that each opinion proposes, or k if that is more; a smaller library is ranked as a whole."""
@@ -64,12 +69,12 @@ def search(
     """Return up to k sounds for a query, best first; equal ones by id.
 
     Sounds that a reviewer dropped do not take part unless `filters.reviews` asks for them. A query without
-    words is answered from the words of its filters. Raises SearchError when there is nothing to look for or
-    nothing to search in.
+    words is answered from the words of its filters, and one that only excludes ("-bass") like a denial ("no
+    bass"). Raises SearchError when there is nothing to look for or nothing to search in.
     """
     where = _without_dropped(filters or SampleFilter())
     parsed = _with_words(parse_query(query), where)
-    heard = _listen(library, embedder, embedder.embed_text([parsed.text])[0], k)
+    heard = _listen(library, embedder, _text_vector(embedder, parsed.heard), k)
 
     def having(phrase: str) -> set[int]:
         return {id for id, _ in library.fulltext([phrase])}
@@ -111,6 +116,19 @@ def nothing_known(library: Library, query: str) -> str | None:
     return f"no word of {parsed.text!r} is known as an instrument, source, quality or note, and no prompt says it"
 
 
+def not_searchable(library: Library, embedder_id: str) -> str | None:
+    """Say how many accepted sounds have no vector of this embedder yet, so that no search shows them; None if all have.
+
+    A night gives its sounds theirs at its end: a kill leaves them without.
+    """
+    count = len(library.missing_embeddings(embedder_id))
+    if not count:
+        return None
+    told = "1 accepted sound is" if count == 1 else f"{count} accepted sounds are"
+    vectors = "its vector" if count == 1 else "their vectors"
+    return f"{told} not searchable yet; `nightcrate rebuild` or the end of the night makes {vectors}"
+
+
 def fitting(
     library: Library, embedder: Embedder, query: str, filters: SampleFilter | None = None, k: int | None = None
 ) -> list[Hit]:
@@ -142,10 +160,11 @@ def similar(
     """Return up to k sounds that sound like a sound of the library (by id; itself left out) or like a clip.
 
     Dropped sounds do not take part unless `filters.reviews` asks for them. Raises SearchError when there is
-    nothing to search in, LibraryError when the id has no vector.
+    nothing to search in or the clip holds nothing to compare, LibraryError when the id has no vector.
     """
     where = _without_dropped(filters or SampleFilter())
     if isinstance(example, Clip):
+        _check_heard(example)
         vector = embedder.embed_audio([example])[0]
         heard = _listen(library, embedder, vector, k)
     else:
@@ -228,16 +247,49 @@ def _listen(library: Library, embedder: Embedder, vector: np.ndarray, k: int, wi
     return _Heard(ids, cosines, percentiles(cosines), {int(id): row for row, id in enumerate(ids)})
 
 
+def _text_vector(embedder: Embedder, texts: Sequence[str]) -> np.ndarray:
+    """The direction, float32 [d] of length 1, of texts that say the same in other words (Radford et al. 2021,
+    arXiv 2103.00020, section 3.1.4: the mean of their vectors)."""
+    mean = embedder.embed_text(texts).mean(axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(mean))
+    return (mean / length).astype(np.float32)
+
+
+def _check_heard(clip: Clip) -> None:
+    """Refuse a clip in which nothing can be heard: an embedder turns it to full level and hears dither."""
+    samples = clip.samples.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        centred = samples - samples.mean(axis=1, keepdims=True)  # a constant voltage sounds like nothing
+    facts = raw_facts(replace(clip, samples=centred.astype(np.float32)))
+    if not facts.finite:
+        raise SearchError("the example holds no sound that can be compared: NaN or infinite samples")
+    if facts.silent:
+        level = "digital silence" if facts.peak_dbfs is None else f"its peak is {facts.peak_dbfs:.0f} dBFS"
+        raise SearchError(
+            f"the example holds no sound that can be compared: silent ({level}, {NO_SOUND_DBFS:.0f} dBFS is needed)"
+        )
+    height = np.abs(centred).max(axis=0)
+    sounding = np.flatnonzero(height >= 10 ** (_TAIL_DB / 20) * height.max())
+    duration_s = (sounding[-1] + 1 - sounding[0]) / clip.sample_rate_hz
+    if duration_s < SHORTEST_COMPARED_S:
+        raise SearchError(
+            f"the example holds no sound that can be compared: it sounds for {1000 * duration_s:.0f} ms, at least "
+            f"{1000 * SHORTEST_COMPARED_S:.0f} ms are needed"
+        )
+
+
 def _without_dropped(where: SampleFilter) -> SampleFilter:
     """Leave out what reviewers dropped, unless the filter speaks of reviews itself."""
     return where if where.reviews else replace(where, reviews=(KEEP, None))
 
 
 def _with_words(query: Query, where: SampleFilter) -> Query:
-    """Give a query without wanted words those of its filters."""
+    """Give a query without wanted words those of its filters, or else a denial of what it excludes."""
     if query.text:
         return query
     text = filter_text(where)
+    if not text and query.excluded:
+        return replace(query, text=", ".join(f"no {word}" for word in query.excluded))
     if not text:
         raise SearchError("nothing to look for: give words, as in dark plucked bass, or --family bass")
     return replace(parse_query(text), excluded=query.excluded)
@@ -250,8 +302,9 @@ def _proposed(library: Library, query: Query, where: SampleFilter, worded: Itera
     yield [id for id, _ in library.fulltext(leaned)]
     note = query.understood.note
     if note is not None and not where.midi_notes:
+        families = query.understood.families or where.families
         for notes in ((note,), tuple(note + step * sign for step in NEAR_NOTE for sign in (1, -1))):
-            yield library.sample_ids(replace(where, midi_notes=notes))
+            yield library.sample_ids(replace(where, midi_notes=notes, families=families))
 
 
 @dataclass

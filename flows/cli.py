@@ -38,6 +38,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     nights.night,
     nights.plan,
+    nights.nights,
     sounds.search,
     sounds.similar,
     sounds.show,
@@ -50,8 +51,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     upkeep.verify,
     upkeep.rebuild,
 )
+_WITH_QUERY = (sounds.search, curation.pack)
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command(cls=sounds.QueryCommand if _command in _WITH_QUERY else None)(_command)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(gate.app, name="gate")
 app.add_typer(listen.app, name="listen")

@@ -62,6 +62,7 @@ def as_html(morning: Morning) -> str:
         _numbers(morning),
         *(f"<p>{escape(line)}</p>" for line in sale_lines(morning)),
         *_of_which_day(morning),
+        *_what_doubt_means(morning),
         *_troubles(morning),
         *_accepted(morning),
         *_rejected(morning),
@@ -85,6 +86,18 @@ def _of_which_day(morning: Morning) -> Iterable[str]:
         yield (
             '<p class="quiet">Scores are ranks among this library\'s accepted sounds of the same family as it was when '
             f"this page was written, {morning.written_at:%Y-%m-%d %H:%M} UTC; they move when it grows.</p>"
+        )
+
+
+def _what_doubt_means(morning: Morning) -> Iterable[str]:
+    """How far the judge is to be trusted; nothing while it doubts no sound of this night."""
+    heard = [one for one in morning.heard.values() if one.rank is not None]
+    doubtful = sum(one.doubtful for one in heard)
+    if doubtful:
+        yield (
+            f'<p class="quiet">"Heard as" marks {doubtful} of {len(heard)} sounds: the family asked for is not among '
+            "the three that the judge finds likeliest. It is a hint where to listen first and rejects nothing: of real "
+            "recordings the judge names about six in ten rightly, and nine in ten within its three.</p>"
         )
 
 
@@ -166,10 +179,13 @@ def _figure(morning: Morning, sample: SampleRecord) -> str:
     if sample.commercial != "yes":
         why = escape(obstacle(morning.models[sample.model_id]))
         terms = f'<br><abbr title="{why}">not for sale</abbr>'
+    heard, doubt = morning.heard.get(sample.id), ""
+    if heard is not None and heard.doubtful:
+        doubt = f'<br><abbr title="{escape(heard.sentence)}">heard as {escape(next(iter(heard.likeliest)))}</abbr>'
     told = "".join(f"<br>{escape(str(reason['sentence']))}" for reason in sample.reasons)
     return (
         f"<figure>{_picture(morning, sample)}<figcaption>{escape(sample.prompt)}<br>"
-        f'<span class="quiet">{escape(" · ".join(facts))}</span>{terms}{told}{built}</figcaption></figure>'
+        f'<span class="quiet">{escape(" · ".join(facts))}</span>{terms}{doubt}{told}{built}</figcaption></figure>'
     )
 
 

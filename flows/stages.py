@@ -66,17 +66,20 @@ def build_index(library: Library, embedder: Embedder) -> int:
 def score_models(library: Library, device: str = "cpu", infinity: bool = False) -> str | None:
     """Score every model of the library with the starter judge; the reason when that is not possible.
 
+    What the judge took each sound for is kept as well, as a score of that sound (catalog/scores/heard_as.py).
     `infinity` adds the FAD of infinitely many sounds, which takes some seconds for each model.
     """
     from catalog.embedders.judge import Judge
-    from catalog.scores.league import LeagueSettings, league
+    from catalog.scores.league import LeagueSettings, heard_families, league
     from catalog.scores.reference import STARTER_REFERENCE, Reference
 
     if not library.count(_ANY):
         return "the library holds no sound"
     try:
         judge = Judge(device=device)
-        scores = league(library, judge, Reference.load(STARTER_REFERENCE), LeagueSettings(infinity=infinity))
+        reference = Reference.load(STARTER_REFERENCE)
+        scores = league(library, judge, reference, LeagueSettings(infinity=infinity))
+        scores += heard_families(library, judge, reference)
     except CatalogError as cause:  # a night without scores is a night: its sounds are made and found
         return str(cause)
     library.replace_model_scores(scores, judge.id)

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.packs.licence import hindering_licences
-from catalog.records import CellCount, ModelRecord, NightSummary, SampleFilter, SampleRecord, ScoreRecord
+from catalog.records import (
+    CellCount,
+    ModelRecord,
+    NightRecord,
+    NightSummary,
+    SampleFilter,
+    SampleRecord,
+    ScoreRecord,
+)
+from catalog.scores.heard_as import HeardAs, heard_as
 
 if TYPE_CHECKING:
     from catalog.library import Library
@@ -26,7 +35,8 @@ class Morning:
 
     left_out: models that could not be used at all -> the cause. unscored: why there are no scores, when
     there are none. sounds: this night's, accepted and rejected, in the order of making. models: those of the
-    library by id. written_at: when the facts were read; scores of sounds move when the library grows.
+    library by id. written_at: when the facts were read; scores of sounds move when the library grows. heard: what
+    the judge took sounds for, by id. at_work: whether a process other than the one that looks back was making sounds.
     """
 
     library: Path
@@ -38,6 +48,8 @@ class Morning:
     sounds: tuple[SampleRecord, ...]
     models: Mapping[int, ModelRecord]
     written_at: datetime
+    heard: Mapping[int, HeardAs]
+    at_work: bool = False
 
     @property
     def folder(self) -> Path:
@@ -66,13 +78,12 @@ def look_back(
     """Read the facts of one night from the library; scores are those of its models over the whole library."""
     night = library.summary(night_id)
     models = {cell.model for cell in night.cells}
-    scores = [
-        score for score in library.scores() if score.scope != "sample" and score.subject.partition("/")[0] in models
-    ]
+    kept = library.scores()
+    scores = [score for score in kept if score.scope != "sample" and score.subject.partition("/")[0] in models]
     sounds = library.samples(SampleFilter(statuses=("accepted", "rejected"), night_id=night_id))
     return Morning(
         library.path, night, target, dict(left_out), tuple(scores), unscored, tuple(sounds),
-        models=library.models(), written_at=datetime.now(UTC),
+        models=library.models(), written_at=datetime.now(UTC), heard=heard_as(kept, sounds),
     )  # fmt: skip
 
 
@@ -82,7 +93,7 @@ def as_json(morning: Morning) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "night": night.night.name,
-        "status": night.night.status,
+        "status": standing(night.night, morning.at_work),
         "started_at": night.night.started_at.isoformat(),
         "ended_at": night.night.ended_at.isoformat() if night.night.ended_at else None,
         "target": morning.target,
@@ -100,14 +111,14 @@ def as_json(morning: Morning) -> dict[str, Any]:
         "library": str(morning.library),
         "page": str(morning.folder / "index.html"),
         "written_at": morning.written_at.isoformat(),
-        "sounds": [_sound(sample) for sample in morning.sounds],
+        "sounds": [_sound(sample, morning.heard.get(sample.id)) for sample in morning.sounds],
     }
 
 
 _COUNTS = ("planned", "found", "made", "accepted", "rejected", "failed", "pending", "skipped")
 
 
-def _sound(sample: SampleRecord) -> dict[str, Any]:
+def _sound(sample: SampleRecord, heard: HeardAs | None) -> dict[str, Any]:
     return {
         "id": sample.id,
         "file": sample.file,
@@ -120,6 +131,7 @@ def _sound(sample: SampleRecord) -> dict[str, Any]:
         "nearest_note": sample.nearest_note,
         "likeness": sample.likeness,
         "copy": sample.is_copy,
+        "heard": heard.as_json if heard else None,
         "reasons": [reason["sentence"] for reason in sample.reasons],
     }
 
@@ -188,8 +200,18 @@ def elapsed(start: datetime, end: datetime | None) -> str:
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {seconds % 60} s"
 
 
+def standing(night: NightRecord, at_work: bool) -> str:
+    """How a night stands: finished, deadline, running, or interrupted, which no row can say of itself."""
+    return "interrupted" if night.status == "running" and not at_work else night.status
+
+
 def _ending(morning: Morning) -> str:
     night = morning.night.night
+    stands = standing(night, morning.at_work)
+    if stands in ("interrupted", "running"):
+        told = "was interrupted" if stands == "interrupted" else "another process is making sounds here"
+        planned = f"{morning.night.pending} planned sounds are not made yet"
+        return f"{told}, {planned} (begun {night.started_at:%Y-%m-%d %H:%M} UTC)"
     took = f"{elapsed(night.started_at, night.ended_at)} from {night.started_at:%Y-%m-%d %H:%M} UTC"
     if night.status == "deadline":
         return f"stopped at its deadline, {morning.night.pending} planned sounds wait for the next run ({took})"

@@ -81,7 +81,7 @@ def test_every_command_is_understood(line: str) -> None:
     parameters = parse(shlex.split(line)[1:])
     if "recipe" in parameters:
         assert parameters["recipe"] in RECIPES
-    if line.startswith(("nightcrate night", "nightcrate plan")):
+    if shlex.split(line)[1] in ("night", "plan"):
         config_path("night", parameters["config"])
     if line.startswith("nightcrate train") and parameters["config"]:
         config_path("train", parameters["config"])

@@ -46,13 +46,15 @@ class Heard:
 
     features: float32 [rows, d], the rows of the first clip first. counts: int64 [n], how many rows each clip gave (0:
     too short to be heard). posteriors: float64 [n, classes], rows that sum to 1, and logits: float32 [n, classes]
-    before any softmax; None where the listener is no classifier, or keeps its logits to itself.
+    before any softmax; None where the listener is no classifier, or keeps its logits to itself. families: float32
+    [n, 11], the probabilities of NSynth's families in its order; None where the listener knows no families.
     """
 
     features: np.ndarray
     counts: np.ndarray
     posteriors: np.ndarray | None = None
     logits: np.ndarray | None = None
+    families: np.ndarray | None = None
 
 
 class Extractor(Protocol):
@@ -107,7 +109,8 @@ class JudgeExtractor:
         heads, embedding = self._judge.posteriors(clips)
         features = np.asarray(embedding, dtype=np.float32)
         joint = joint_posterior([heads["source"], heads["family"]])
-        return Heard(features, np.ones(len(features), np.int64), joint)
+        families = np.asarray(heads["family"], dtype=np.float32)
+        return Heard(features, np.ones(len(features), np.int64), joint, families=families)
 
 
 class ClapExtractor:
@@ -230,6 +233,7 @@ def hear(listener: Judge | Extractor, clips: Iterable[Clip], length_s: float | N
         np.concatenate([part.counts for part in parts]),
         _joined([part.posteriors for part in parts]),
         _joined([part.logits for part in parts]),
+        _joined([part.families for part in parts]),
     )
 
 

@@ -72,7 +72,7 @@ def bring_up_to_date(
         cells = [reference.cells(sample.source, sample.family) for sample in readable]
         rows = heard.features.reshape(len(readable), reference.rows_a_note, -1)
         fads = np.array([distances.of(x, one) for x, one in zip(rows, cells, strict=True)])
-        tally.add(readable, rows, _kl(heard, cells, reference), fads)
+        tally.add(readable, rows, _kl(heard, cells, reference), fads, heard.families)
         if not library.read_only:
             tally.save(path, model)
     if forgotten and not new and not library.read_only:

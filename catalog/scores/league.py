@@ -22,6 +22,7 @@ from catalog.records import SampleRecord, ScoreRecord
 from catalog.scores.comparing import UNBIASED
 from catalog.scores.extractors import Extractor, Judge, as_extractor
 from catalog.scores.frechet import Gaussian, gaussian, gaussian_distance
+from catalog.scores.heard_as import family_score
 from catalog.scores.hearing import Distances, bring_up_to_date, masters, models_with_sounds, sounds_by_model, vectors
 from catalog.scores.infinity import fad_infinity_of_blocks, least_sounds
 from catalog.scores.intervals import Interval, jackknife, mean_interval
@@ -133,6 +134,26 @@ def odd_sounds(library: Library, reference: Reference, count: int) -> list[OddSo
                 real = distances.of_real_notes(reference.cells(sample.source, sample.family))
                 found.append(OddSound(sample, fads[identity(sample)], real))
     return sorted(found, key=lambda odd: (-odd.fad / odd.real, odd.sample.id))[:count]
+
+
+def heard_families(library: Library, judge: Judge | Extractor, reference: Reference) -> list[ScoreRecord]:
+    """What a judge of families took every accepted sound for when a league with it ran, a record each, by id.
+
+    Nothing is heard here. A sound that no league could hear has a record with the reason.
+    """
+    name = as_extractor(judge).name
+    records = []
+    for model, samples in sounds_by_model(library).items():
+        families = Tally.load(tally_path(library.path, model, reference)).families
+        for sample in samples:
+            reason = None
+            if not reference.cells(sample.source, sample.family):
+                asked = " ".join(part for part in (sample.source, sample.family) if part)
+                reason = f"{reference.name} has no real note of {asked}, so the judge did not hear it"
+            elif identity(sample) not in families:
+                reason = "its file could not be heard; `nightcrate verify` lists what is damaged"
+            records.append(family_score(sample, name, judge.id, families.get(identity(sample)), reason))
+    return sorted(records, key=lambda record: int(record.subject))
 
 
 def _groups(model: str, samples: Sequence[SampleRecord], tally: Tally, reference: Reference) -> list[_Group]:

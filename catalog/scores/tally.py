@@ -2,7 +2,8 @@
 
 One file for each model, judge and reference, LIBRARY/index/scores-*.safetensors: the moments of features and of KL by
 group of sounds (each family and each quality), in BLOCKS blocks; at most a row of d numbers for every sound and group,
-1 kB for VGGish and 16 kB for Cnn14, and never more than d rows a block and group. A sound belongs to a block by the
+1 kB for VGGish and 16 kB for Cnn14, and never more than d rows a block and group; and of a judge of families what it
+took each sound for, 44 bytes a sound. A sound belongs to a block by the
 hash of its identity (job key and hash of its file), and every block knows whose sounds it counted. When one of those is
 no longer among the accepted ones, was gated again or has another file, its block is forgotten and heard anew: nothing
 is subtracted, so no rounding and no stale sound can stay. The file can be made again from the library and is no record.
@@ -30,7 +31,7 @@ from generation.audio import write_bytes
 logger = logging.getLogger(__name__)
 
 BLOCKS = 16
-FORMAT = 2
+FORMAT = 3
 """Of the file; another one is not read but made again."""
 _METADATA_KEY = "nightcrate"
 _KINDS = ("features", "kl")
@@ -57,9 +58,14 @@ def groups_of(sample: SampleRecord) -> tuple[str, ...]:
 
 @dataclass
 class _Block:
-    """heard: identity -> FAD of that sound alone; moments: (kind, group) -> of the sounds of that group."""
+    """What is kept of some sounds.
+
+    heard: identity -> FAD of that sound alone; families: identity -> float32 [11], see `Heard`, of all or of none;
+    moments: (kind, group) -> of the sounds of that group.
+    """
 
     heard: dict[str, float] = field(default_factory=dict)
+    families: dict[str, np.ndarray] = field(default_factory=dict)
     moments: dict[tuple[str, str], Moments] = field(default_factory=dict)
 
 
@@ -74,6 +80,11 @@ class Tally:
         """Identity -> FAD alone (`outliers.py`) of every sound that counts."""
         return {name: fad for block in self._blocks for name, fad in block.heard.items()}
 
+    @property
+    def families(self) -> dict[str, np.ndarray]:
+        """Identity -> probabilities of NSynth's families [11] of every sound that a judge of families has heard."""
+        return {name: row for block in self._blocks for name, row in block.families.items()}
+
     def forget(self, accepted: Collection[str]) -> int:
         """Empty the blocks that count a sound which is not among these identities; how many blocks that were."""
         stale = [i for i, block in enumerate(self._blocks) if not block.heard.keys() <= set(accepted)]
@@ -82,11 +93,17 @@ class Tally:
         return len(stale)
 
     def add(
-        self, samples: Sequence[SampleRecord], features: np.ndarray, kl: np.ndarray | None, fads: np.ndarray
+        self,
+        samples: Sequence[SampleRecord],
+        features: np.ndarray,
+        kl: np.ndarray | None,
+        fads: np.ndarray,
+        families: np.ndarray | None = None,
     ) -> None:
         """Count sounds that were heard: features [n, d], or [n, f, d] for f rows a sound; kl [n, k]; FAD alone [n].
 
-        kl is None for a listener that is no classifier. A sound that counts already is left out.
+        kl is None for a listener that is no classifier, families [n, 11] for one that knows no families. A sound that
+        counts already is left out.
         """
         rows: dict[tuple[int, str], list[int]] = {}
         for row, sample in enumerate(samples):
@@ -95,6 +112,8 @@ class Tally:
             if name in self._blocks[number].heard:
                 continue
             self._blocks[number].heard[name] = float(fads[row])
+            if families is not None:
+                self._blocks[number].families[name] = families[row]
             for group in groups_of(sample):
                 rows.setdefault((number, group), []).append(row)
         for (number, group), wanted in rows.items():
@@ -121,6 +140,8 @@ class Tally:
                 # safetensors writes the memory as it lies: a transposed view would come back wrong.
                 tensors[f"{name}/factor"] = np.ascontiguousarray(moments.factor)
                 counts[name] = moments.n
+            if block.families:
+                tensors[f"{number}/families"] = np.stack([block.families[name] for name in block.heard])
         about = {"format": FORMAT, "model": model, "counts": counts, "heard": [block.heard for block in self._blocks]}
         write_bytes(path, save(tensors, {_METADATA_KEY: json.dumps(about)}))
 
@@ -139,8 +160,12 @@ class Tally:
                     number, kind, group = name.split("/", 2)
                     moments = Moments(n, file.get_tensor(f"{name}/mean"), file.get_tensor(f"{name}/factor"))
                     made._blocks[int(number)].moments[kind, group] = moments
-                for block, heard in zip(made._blocks, about["heard"], strict=True):
+                tables = set(file.keys())
+                for number, (block, heard) in enumerate(zip(made._blocks, about["heard"], strict=True)):
                     block.heard = heard
+                    if f"{number}/families" in tables:
+                        rows = file.get_tensor(f"{number}/families")
+                        block.families = dict(zip(heard, rows, strict=True))
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
             logger.warning("%s: cannot be read (%s); all sounds are heard again", path, error)
             return cls()

@@ -12,6 +12,7 @@ import typer
 from flows.commands.options import (
     DeviceOption,
     FamilyOption,
+    HeardOption,
     JsonOption,
     LibraryOption,
     MaxDurationOption,
@@ -71,6 +72,7 @@ def pack(
     note: NoteOption = None,
     min_score: MinScoreOption = None,
     max_duration: MaxDurationOption = None,
+    heard: HeardOption = False,
     allow_noncommercial: Annotated[
         list[str] | None,
         typer.Option("--allow-noncommercial", help="Let sounds of this model in although they may not be sold."),
@@ -83,7 +85,7 @@ def pack(
     as_json: JsonOption = False,
 ) -> None:
     """Write sounds into a zip: WAV files named in words, a manifest, licence and credits."""
-    where = sound_filter(family, source, quality, model, note, min_score, max_duration)
+    where = sound_filter(family, source, quality, model, note, min_score, max_duration, heard=heard)
     with open_library(library) as opened:
         from catalog.packs.build import make_pack
         from catalog.packs.licence import left_out_line

@@ -1,4 +1,4 @@
-"""The night and the look ahead at it: night, plan."""
+"""The night, the look ahead at it and the look back: night, plan, nights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import DeviceOption, JsonOption, LibraryOption, answer
+from flows.commands.options import DeviceOption, JsonOption, LibraryOption, answer, open_library
 
 ConfigArgument = Annotated[str, typer.Argument(help="A night that ships with nightcrate, or a YAML file.")]
 SHOWN_PROMPTS = 10
@@ -67,3 +67,28 @@ def plan(
     with opened or nullcontext():
         told = forecast(wanted, folder, opened)
     answer(asdict(told), as_json, forecast_text(told, None if every else SHOWN_PROMPTS))
+
+
+def nights(
+    name: Annotated[str | None, typer.Argument(help="A night of the library [all, a line each].")] = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how the nights of a library ended or stand; with NAME tell that night whole and write its pages anew."""
+    from flows.page import write_morning
+    from flows.past_nights import look_again, nights_json, nights_text, past_nights
+    from flows.summary import as_json as as_json_facts
+    from flows.summary import as_text
+
+    with open_library(library) as opened:
+        if name is None:
+            found = past_nights(opened)
+            answer(nights_json(found), as_json, nights_text(found))
+            return
+        morning = look_again(opened, name)
+        answer(as_json_facts(morning), as_json, as_text(morning))  # first: a full disk may refuse the pages
+        if morning.at_work or opened.read_only:
+            cause = "somebody is making sounds in" if morning.at_work else "nothing may be written to"
+            print(f"nightcrate: the pages were not written anew: {cause} {opened.path}", file=sys.stderr)
+        else:
+            write_morning(morning)

@@ -84,6 +84,13 @@ CopiesOption = Annotated[
     typer.Option("--only-copies/--no-copies", help="Only copies of training notes, or none of them [both]."),
 ]
 
+HeardOption = Annotated[
+    bool,
+    typer.Option(
+        "--heard", help="Without sounds whose family is not among the three that the judge hears likeliest; a hint."
+    ),
+]
+
 
 def sound_filter(
     family: list[str] | None,
@@ -94,6 +101,7 @@ def sound_filter(
     min_score: float | None,
     max_duration: float | None,
     copies: bool | None = None,
+    heard: bool = False,
 ) -> SampleFilter:
     """The filter that the options ask for; ConfigError for a word that is not NSynth's or no note."""
     from catalog.records import SampleFilter
@@ -108,6 +116,7 @@ def sound_filter(
         min_score=min_score,
         max_duration_s=max_duration,
         copies=copies,
+        heard_as_asked=heard,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from flows.commands.options import (
     CopiesOption,
     DeviceOption,
     FamilyOption,
+    HeardOption,
     JsonOption,
     LibraryOption,
     MaxDurationOption,
@@ -32,6 +35,24 @@ if TYPE_CHECKING:
     from catalog.records import SampleDetails, SampleRecord
     from catalog.search import Hit
 
+_MINUS_WORD = re.compile(r'-(?!k[= ]?\d*$)[\w"“]')
+"""How a query begins that leaves something out; -k and -k5 are the only options with one dash."""
+
+
+class QueryCommand(TyperCommand):
+    """A command whose words may begin with one to leave out: `search "-bass"` means no option -b."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; a space before a minus word shows that it is no option, and means nothing in a query."""
+        with_value = {name for option in self.params if not getattr(option, "is_flag", True) for name in option.opts}
+        end = args.index("--") if "--" in args else len(args)
+        shown = [
+            f" {word}" if at < end and _MINUS_WORD.match(word) and before not in with_value else word
+            for at, (before, word) in enumerate(zip(["", *args], args, strict=False))
+        ]
+        return super().parse_args(ctx, shown)
+
+
 CountOption = Annotated[int, typer.Option("-k", min=1, help="How many sounds to show.")]
 
 
@@ -46,22 +67,25 @@ def search(
     min_score: MinScoreOption = None,
     max_duration: MaxDurationOption = None,
     copies: CopiesOption = None,
+    heard: HeardOption = False,
     no_fulltext: Annotated[bool, typer.Option("--no-fulltext", help="Rank by sound alone, not by tags.")] = False,
     library: LibraryOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find sounds by words, English or Spanish; -word excludes, "word" demands."""
-    where = sound_filter(family, source, quality, model, note, min_score, max_duration, copies)
+    where = sound_filter(family, source, quality, model, note, min_score, max_duration, copies, heard)
     with open_library(library) as opened:
-        from catalog.search import nothing_known
+        from catalog.search import not_searchable, nothing_known
         from catalog.search import search as find
 
         check_models(opened, where)
-        hits = find(opened, library_embedder(opened, device), query, where, k, fulltext=not no_fulltext)
+        embedder = library_embedder(opened, device)
+        hits = find(opened, embedder, query, where, k, fulltext=not no_fulltext)
         unknown = None if no_fulltext else nothing_known(opened, query)
         if unknown and hits:
-            print(f"nightcrate: {unknown}; these are the nearest by ear alone", file=sys.stderr, flush=True)
+            _remark(f"{unknown}; these are the nearest by ear alone")
+        _remark(not_searchable(opened, embedder.id))
         _show_hits(opened, hits, as_json)
 
 
@@ -83,6 +107,7 @@ def similar(
     """Find sounds that sound like one of the library, or like a sound file."""
     where = sound_filter(family, source, quality, model, note, min_score, max_duration, copies)
     with open_library(library) as opened:
+        from catalog.search import not_searchable
         from catalog.search import similar as find
         from generation.audio import read_clip
 
@@ -90,7 +115,9 @@ def similar(
         # A file has an ending or a folder in its name; a number or a key has neither.
         is_file = Path(example).suffix or "/" in example
         wanted = read_clip(example) if is_file else opened.sample(example).id
-        hits = find(opened, library_embedder(opened, device), wanted, where, k)
+        embedder = library_embedder(opened, device)
+        hits = find(opened, embedder, wanted, where, k)
+        _remark(not_searchable(opened, embedder.id))
         _show_hits(opened, hits, as_json)
 
 
@@ -101,8 +128,14 @@ def show(
 ) -> None:
     """Tell everything that is known about one sound."""
     with open_library(library) as opened:
+        from catalog.scores.heard_as import heard_as
+
         details = opened.details(sound)
-        answer(details_json(opened, details), as_json, _details_text(opened, details))
+        scores = opened.scores(scope="sample", subject=str(details.sample.id))
+        heard = heard_as(scores, [details.sample]).get(details.sample.id)
+        content = details_json(opened, details)
+        text = "\n".join([_details_text(content), *([heard.sentence] if heard else [])])
+        answer(content | {"heard": heard.as_json if heard else None}, as_json, text)
 
 
 def sound_json(library: Library, sample: SampleRecord) -> dict[str, Any]:
@@ -161,6 +194,12 @@ def details_json(library: Library, details: SampleDetails) -> dict[str, Any]:
     }
 
 
+def _remark(sentence: str | None) -> None:
+    """Say something about an answer beside it, so that stdout holds the answer alone."""
+    if sentence:
+        print(f"nightcrate: {sentence}", file=sys.stderr, flush=True)
+
+
 def _show_hits(library: Library, hits: list[Hit], as_json: bool) -> None:
     content = [
         sound_json(library, hit.sample)
@@ -181,10 +220,10 @@ def _line(library: Library, sample: SampleRecord) -> str:
     return f"#{sample.id:<5d} {sample.prompt:<44s} {note:<11s} {length:>7s}  {score:<9s} {where}"
 
 
-def _details_text(library: Library, details: SampleDetails) -> str:
+def _details_text(content: dict[str, Any]) -> str:
     """The facts of a sound, one a line; nested ones as key and value."""
     lines = []
-    for name, value in details_json(library, details).items():
+    for name, value in content.items():
         if isinstance(value, dict):
             lines.append(f"{name}:")
             lines += [f"  {inner}: {_plain(content)}" for inner, content in value.items()]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from generation.prompts import thesaurus
 from generation.prompts.denials import Denied, denied_from
+from generation.prompts.english import in_english as in_english
 from generation.prompts.notes import note_name as note_name
 from generation.prompts.notes import parse_note as parse_note
 from generation.prompts.notes import plain_notes

@@ -12,9 +12,10 @@ from catalog.library import Library
 from catalog.query import agreement, parse_query
 from catalog.records import DROP, SampleFilter, SampleRecord
 from catalog.scores.percentile import percentiles
-from catalog.search import sample_scores, search, similar
+from catalog.search import not_searchable, sample_scores, search, similar
+from generation.audio import Clip
 from tests.catalog.toy_embedder import sounding
-from tests.catalog.toy_library import make, toy_job
+from tests.catalog.toy_library import make, rejected, toy_job
 from tests.catalog.toy_shelf import EMBEDDER, ids
 
 # -------------------- words
@@ -67,6 +68,16 @@ def test_a_note_that_is_not_there_finds_the_nearest(stocked: Library, shelf: dic
     assert ids(search(stocked, EMBEDDER, "bass D2", k=1)) == [shelf["dirty bass"]]
 
 
+def test_a_note_lifts_no_other_family_over_the_named_one(stocked: Library, shelf: dict[str, int]) -> None:
+    basses = {shelf["dark bass"], shelf["bright bass"], shelf["dirty bass"]}
+    # The only C4 is a flute's, which sounds more like a dark bass than the bright bass does.
+    assert set(ids(search(stocked, EMBEDDER, "dark bass C4", k=3))) == basses
+    assert ids(search(stocked, EMBEDDER, "dark C4", k=1)) == [shelf["bassy flute"]]
+    flute = next(sample for sample in stocked.samples() if sample.id == shelf["bassy flute"])
+    assert agreement(parse_query("bass C4"), flute) == (0, ())
+    assert agreement(parse_query("C4"), flute) == (3, ("measured note C4",))
+
+
 # -------------------- leanings
 
 
@@ -80,6 +91,22 @@ def test_words_that_settle_nothing_lean_somewhere(stocked: Library, shelf: dict[
         found = search(stocked, EMBEDDER, query, k=3)
         assert found[0].sample.id == shelf["dark bass"], query
         assert any("leans away from distortion" in reason for reason in found[0].why)
+
+
+def test_the_ear_hears_what_words_lean_to_beside_the_words(stocked: Library, shelf: dict[str, int]) -> None:
+    for query, nearest in (("cold", "bright bass"), ("deep", "dark bass"), ("bajo frío", "bright bass")):
+        assert ids(search(stocked, EMBEDDER, query, k=1, fulltext=False)) == [shelf[nearest]], query
+    assert parse_query("aggressive synth").heard == ("aggressive synth", "distorted synth")
+    assert parse_query("Sub-Bass pad").heard == ("Sub-Bass pad",)
+    assert parse_query("dark bass").heard == parse_query("bajo oscuro").heard == ("dark bass",)
+
+
+def test_an_aggressive_sound_is_not_a_dark_one(stocked: Library, shelf: dict[str, int]) -> None:
+    for query in ("aggressive synth", "sintetizador agresivo", "aggressive bass", "angry bass", "bajo salvaje"):
+        found = ids(search(stocked, EMBEDDER, query, k=10))
+        assert found.index(shelf["bright bass"]) < found.index(shelf["dark bass"]), query
+    assert agreement(parse_query("aggressive bass"), stocked.sample(shelf["dark bass"]))[0] == 3 - 0.75
+    assert agreement(parse_query("aggressive dark bass"), stocked.sample(shelf["dark bass"]))[0] == 3 + 1
 
 
 def test_a_leaning_gives_way_to_what_is_named(stocked: Library, shelf: dict[str, int]) -> None:
@@ -150,6 +177,8 @@ def test_a_library_larger_than_the_pool_still_finds_words_and_notes(
     assert ids(search(stocked, EMBEDDER, "A2", k=1)) == [shelf["bright bass"]]
     assert ids(search(stocked, EMBEDDER, "D#2", k=1)) == [shelf["dirty bass"]]
     assert ids(search(stocked, EMBEDDER, "pad", k=1)) == [shelf["organ"]]
+    # The ear proposes the flute that sounds like a bass, the note the bass.
+    assert ids(search(stocked, EMBEDDER, "bass A2", k=1)) == [shelf["bright bass"]]
     assert len(search(stocked, EMBEDDER, "flute", k=7)) == len(shelf)
 
 
@@ -170,7 +199,20 @@ def test_a_library_without_vectors_says_so(library: Library) -> None:
         search(library, EMBEDDER, "dark bass")
 
 
-@pytest.mark.parametrize("query", ["", "   ", "-dark", '""'])
+def test_sounds_without_a_vector_are_counted(stocked: Library, shelf: dict[str, int]) -> None:
+    assert not_searchable(stocked, EMBEDDER.id) is None
+    make(stocked, [toy_job(100)])
+    assert not_searchable(stocked, EMBEDDER.id) == (
+        "1 accepted sound is not searchable yet; `nightcrate rebuild` or the end of the night makes its vector"
+    )
+    make(stocked, [toy_job(101), toy_job(102)])
+    assert "3 accepted sounds are not searchable yet" in (not_searchable(stocked, EMBEDDER.id) or "")
+    make(stocked, [toy_job(103)], rejected)
+    assert "3 accepted sounds" in (not_searchable(stocked, EMBEDDER.id) or "")
+    assert len(search(stocked, EMBEDDER, "bass", k=100)) == len(shelf)
+
+
+@pytest.mark.parametrize("query", ["", "   ", "-", '""'])
 def test_a_search_for_nothing_says_so(query: str, stocked: Library, shelf: dict[str, int]) -> None:
     with pytest.raises(SearchError, match="nothing to look for"):
         search(stocked, EMBEDDER, query)
@@ -197,6 +239,31 @@ def test_similar_to_a_clip(stocked: Library, shelf: dict[str, int]) -> None:
     found = similar(stocked, EMBEDDER, clip, filters=SampleFilter(families=("organ", "flute")), k=2)
     assert ids(found)[0] == shelf["organ"]
     assert {hit.sample.family for hit in found} == {"organ", "flute"}
+
+
+@pytest.mark.parametrize(
+    ("samples", "why"),
+    [
+        (np.zeros((1, 16_000)), r"silent \(digital silence, -80 dBFS is needed\)"),
+        (np.full((1, 16_000), 0.3), "silent"),
+        (np.random.default_rng(0).uniform(-5e-5, 5e-5, (2, 16_000)), r"silent \(its peak is -86 dBFS"),
+        (np.full((1, 16), 0.5) * (-1.0) ** np.arange(16), "it sounds for 1 ms, at least 50 ms are needed"),
+        (np.where(np.arange(16_000) // 16 == 500, 0.5 * (-1.0) ** np.arange(16_000), 0.0)[None], "for 1 ms"),
+        (np.full((1, 16_000), np.nan), "NaN or infinite"),
+    ],
+)
+def test_similar_to_what_cannot_be_heard(
+    samples: np.ndarray, why: str, stocked: Library, shelf: dict[str, int]
+) -> None:
+    with pytest.raises(SearchError, match=f"holds no sound that can be compared: .*{why}") as error:
+        similar(stocked, EMBEDDER, Clip(samples.astype(np.float32), 16_000))
+    assert "\n" not in str(error.value)
+
+
+def test_similar_to_a_sound_between_silences(stocked: Library, shelf: dict[str, int]) -> None:
+    organ = sounding({"organ": 1})
+    padded = Clip(np.pad(organ.samples, ((0, 0), (8_000, 8_000))) * np.float32(0.01), organ.sample_rate_hz)
+    assert ids(similar(stocked, EMBEDDER, padded, k=1)) == [shelf["organ"]]
 
 
 def test_similar_to_an_unknown_sound(stocked: Library, shelf: dict[str, int]) -> None:

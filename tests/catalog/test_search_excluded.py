@@ -7,6 +7,7 @@ import pytest
 from catalog.errors import SearchError
 from catalog.library import Library
 from catalog.query import parse_query
+from catalog.records import SampleFilter
 from catalog.search import search
 from tests.catalog.toy_shelf import EMBEDDER, ids
 
@@ -63,6 +64,17 @@ def test_minus_a_family_a_source_and_an_instrument(stocked: Library, shelf: dict
     assert set(ids(search(stocked, EMBEDDER, "dark -harpsichord", k=10))) == everything - {shelf["harpsichord"]}
     # The opposite sense of "bass": a bass flute is no bass, so flutes stay.
     assert shelf["flute"] in ids(search(stocked, EMBEDDER, "dark -bass", k=10))
+
+
+def test_exclusions_alone_list_what_is_left(stocked: Library, shelf: dict[str, int]) -> None:
+    basses = {shelf["dark bass"], shelf["bright bass"], shelf["dirty bass"]}
+    for query in ("-bass", "-bajo"):
+        assert ids(search(stocked, EMBEDDER, query, k=10)) == ids(search(stocked, EMBEDDER, "no bass", k=10)), query
+    assert set(ids(search(stocked, EMBEDDER, "-bass", k=10))) == set(shelf.values()) - basses
+    assert set(ids(search(stocked, EMBEDDER, "-bass -flute -zorbish", k=10))) == {shelf["organ"]}
+    flutes = SampleFilter(families=("flute",))
+    assert ids(search(stocked, EMBEDDER, "-bass", flutes, k=1)) == [shelf["flute"]]
+    assert search(stocked, EMBEDDER, "-bass -flute -harpsichord -organ") == []
 
 
 def test_minus_works_without_full_text_too(stocked: Library, shelf: dict[str, int]) -> None:

@@ -18,7 +18,8 @@ from tests.flows.toy_night import tone, write_toy_library
 from tests.toy_corpus import write_toy_corpus
 
 COMMANDS = (
-    "night plan search similar show review pack novelty gate league evaluate listen models train verify rebuild corpus"
+    "night plan nights search similar show review pack novelty gate league evaluate listen models train verify rebuild "
+    "corpus"
 ).split()
 CORPUS = ("render", "import", "check", "fingerprint")
 MODELS = ("list", "info", "fetch", "verify", "convert")

@@ -1,0 +1,85 @@
+"""The same search in Spanish and in English: what the ear hears, and the same list."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalog.leanings import ADJECTIVES, LEANING_TABLE, leanings
+from catalog.library import Library
+from catalog.query import parse_query
+from catalog.search import search
+from generation.prompts import thesaurus
+from generation.prompts.vocabulary import in_english, understand
+from tests.catalog.toy_shelf import EMBEDDER
+
+PAIRS = [
+    ("bajo oscuro", "dark bass"),
+    ("flauta suave", "soft flute"),
+    ("violín", "violin"),
+    ("guitarra acústica", "acoustic guitar"),
+    ("órgano", "organ"),
+    ("saxofón oscuro", "dark saxophone"),
+    ("sintetizador agresivo", "aggressive synth"),
+    ("trompeta con reverberación", "trumpet with reverb"),
+    ("coros cálidos", "warm choirs"),
+    ("piano eléctrico brillante", "bright electric piano"),
+    ("un bajo muy oscuro y cálido, la#1", "a very dark and warm bass, A#1"),
+    ("bajo sintetizador gordo", "fat synth bass"),
+    ("bajos o guitarras limpias", "bass or clean guitar"),
+    ("pad oscuro de cuerdas", "dark strings pad"),
+    ("sonido de órgano", "organ sound"),
+    ("voces etéreas con mucho eco", "ethereal voices with much echo"),
+    ("BAJO zórbish", "zórbish bass"),
+    ("lead agresivo", "aggressive lead"),
+]
+
+
+@pytest.mark.parametrize(("spanish", "english"), PAIRS)
+def test_spanish_is_heard_in_english(spanish: str, english: str) -> None:
+    assert in_english(spanish) == english
+    assert parse_query(spanish).heard == parse_query(english).heard
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a soft wooden flute", "piano", "Rhodes C#3", "dark -ish  bass", "solo viola", "no sé", "de", "zórbish", ""],
+)
+def test_what_is_not_spanish_is_left_alone(text: str) -> None:
+    assert in_english(text) == text
+
+
+@pytest.mark.parametrize(
+    ("spanish", "english"),
+    [("bajo oscuro", "dark bass"), ("bajo cálido", "warm bass"), ("flauta suave", "soft flute")]
+    + [
+        ("órgano", "organ"),
+        ("brillante, sin bajo", "bright, no bass"),
+        ("clavecín", "harpsichord"),
+        ("-bajo", "-bass"),
+    ],
+)
+def test_both_languages_find_the_same(spanish: str, english: str, stocked: Library, shelf: dict[str, int]) -> None:
+    for fulltext in (True, False):
+        found, wanted = (search(stocked, EMBEDDER, text, k=10, fulltext=fulltext) for text in (spanish, english))
+        assert [(hit.sample.id, hit.similarity) for hit in found] == [(hit.sample.id, hit.similarity) for hit in wanted]
+
+
+def test_every_spanish_word_of_the_tables_keeps_its_meaning() -> None:
+    spanish = {form: entry for entry in thesaurus.entries() for forms in entry.spanish for form in forms}
+    spanish |= {form: entry for entry in thesaurus.entries() for form in entry.spanish_phrases}
+    assert len(spanish) > 250
+    for word in spanish:
+        told, meant = understand(word), understand(in_english(word))
+        assert (meant.families, meant.qualities, meant.source) == (told.families, told.qualities, told.source), word
+
+
+def test_every_leaning_keeps_its_direction() -> None:
+    words = [line.partition(";")[0] for line in LEANING_TABLE.replace("\n" + 8 * " ", " ").split("\n")]
+    said = [form for line in words for forms in thesaurus.genders(line) for form in forms]
+    translated = [word for word in said if in_english(word) != word]
+    assert len(translated) > 100
+    for word in translated:
+        (one,), (other,) = leanings(understand(word)), leanings(understand(in_english(word)))
+        assert (one.families, one.towards, one.away) == (other.families, other.towards, other.away), word
+    leant = {quality for line in LEANING_TABLE.split("\n") if line.count(";") for quality in line.split(";")[2:3]}
+    assert {quality for words in leant for quality in words.split()} <= set(ADJECTIVES)
