@@ -1,8 +1,6 @@
-"""Devices that models run on: checked before anything is loaded, and how exactly they compute."""
+"""Devices that models run on: checked before anything is loaded."""
 
 from __future__ import annotations
-
-from contextlib import AbstractContextManager
 
 from generation.errors import ConfigError
 
@@ -22,15 +20,3 @@ def check_device(name: str, names: str = "cpu, cuda or cuda:N") -> None:
         raise ConfigError(f"device {name} is not there: {torch.cuda.device_count()} CUDA devices found; use cpu")
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device '{name}' is not supported; use {names}")
-
-
-def exact_float32() -> AbstractContextManager[None]:
-    """A context in which a GPU's float32 is that: by default cuDNN rounds to TF32, of three digits, where it can.
-
-    Rounded so, the starter of Audio Latent Diffusion makes waves whose correlation with a CPU's is 0.94 (measured by
-    rounding on a CPU). Whoever prefers speed asks for bfloat16.
-    """
-    import torch
-
-    context: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-    return context

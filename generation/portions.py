@@ -24,8 +24,8 @@ _NO_ROOM = (
 class Portions:
     """Cuts a list of sounds into portions that fit into memory, and remembers what fitted.
 
-    at_once: the largest portion that is tried; None for all that are asked for. It is halved where memory runs out,
-    and doubled again, once, after some portions that went well: another program may have had the memory for a moment.
+    at_once: the largest portion that is tried; None for all that are asked for. It is halved where memory runs out, and
+    doubled again after some portions that went well: another program may have had the memory for a moment.
     """
 
     def __init__(self, at_once: int | None = None) -> None:
@@ -33,6 +33,7 @@ class Portions:
         self.at_once = at_once
         self._most = at_once
         self._went_well, self._patience = 0, _PATIENCE
+        self._has_grown = False
 
     def make(self, count: int, make: Callable[[int, int], list[Made]]) -> list[Made]:
         """Make `count` things; `make(first, end)` makes those from `first` to before `end`.
@@ -45,7 +46,7 @@ class Portions:
             size = min(self.at_once or count, count - len(made))
             try:
                 made += make(len(made), len(made) + size)
-                self._fitted()
+                self._fitted(size)
                 continue
             except Exception as error:
                 if size == 1 or not is_out_of_memory(error):
@@ -54,15 +55,19 @@ class Portions:
             self._ran_out(size)
         return made
 
-    def _fitted(self) -> None:
+    def _fitted(self, size: int) -> None:
+        if self.at_once in (None, self._most) or size != self.at_once:
+            return
         self._went_well += 1
-        if self.at_once is not None and self.at_once != self._most and self._went_well == self._patience:
-            self.at_once = min(2 * self.at_once, self._most or 2 * self.at_once)
+        if self._went_well >= self._patience:
+            self.at_once = min(2 * size, self._most or 2 * size)
+            self._went_well, self._has_grown = 0, True
 
     def _ran_out(self, size: int) -> None:
         self.at_once = (size + 1) // 2
-        # Each failure makes the next try to grow come later, so that what never fits costs less and less.
-        self._went_well, self._patience = 0, 2 * self._patience
+        # What does not fit the second time is tried again later and later, so that it costs less and less.
+        self._patience *= 2 if self._has_grown else 1
+        self._went_well, self._has_grown = 0, False
         free_memory()
         _log.warning("not enough memory for %d sounds at once; going on with %d", size, self.at_once)
 

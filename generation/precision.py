@@ -8,7 +8,10 @@ and lose much (the sums of a sampler and of Griffin-Lim drift), so they are left
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +23,7 @@ FLOAT32 = "float32"
 DTYPES = (FLOAT32, "bfloat16")
 """What a model can be asked to compute in. Not float16: what leaves its range becomes NaN, and with it the sound."""
 
+_TIME = "timestep"
 _DENOISERS = ("unet", "transformer")
 """What pipelines of diffusers call the network that walks from noise to a sound."""
 
@@ -38,7 +42,8 @@ def denoiser_of(components: Mapping[str, Any]) -> str | None:
 def set_dtype(pipeline: Any, dtype: str, model: str) -> None:
     """Let a loaded pipeline's denoising network compute in a number format, once and for all.
 
-    Its weights are rounded to it; what it is given is rounded on the way in, and what it answers is float32 again.
+    Its weights are rounded to it; what it is given is rounded on the way in, but for the time, and what it answers is
+    float32 again.
 
     Args:
         pipeline: any DiffusionPipeline in float32.
@@ -56,18 +61,34 @@ def set_dtype(pipeline: Any, dtype: str, model: str) -> None:
     if name is None:
         raise CardError(f"{model}: dtype: {dtype} came; it has no denoising network, so {FLOAT32} alone: leave it out")
     low = getattr(torch, dtype)
+    if pipeline.components[name].dtype == low:
+        return
     # Not by the network's own `to`, which warns of layers to be left in float32 even where there are none.
     network = torch.nn.Module.to(pipeline.components[name], low)
-    network.register_forward_pre_hook(lambda _, given, named: (_cast(given, low), _cast(named, low)), with_kwargs=True)
-    network.register_forward_hook(lambda _, __, answered: _cast(answered, torch.float32))
+    network.register_forward_pre_hook(partial(_round_inputs, low), with_kwargs=True)
+    network.register_forward_hook(_widen_answer)
+
+
+def _round_inputs(low: torch.dtype, network: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """What a network is called with, rounded; but the time as it is: in 8 bits 993.98 would be 992."""
+    places = list(inspect.signature(network.forward).parameters)
+    rounded = tuple(each if places[at : at + 1] == [_TIME] else _cast(each, low) for at, each in enumerate(given))
+    return rounded, {name: each if name == _TIME else _cast(each, low) for name, each in named.items()}
+
+
+def _widen_answer(network: Any, given: Any, answered: Any) -> Any:
+    return _cast(answered, torch.float32)
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
     """Numbers with a fraction in another format, inside tuples, lists and dictionaries too; all else as it came."""
     if isinstance(value, torch.Tensor):
         return value.to(dtype) if value.is_floating_point() else value
-    if isinstance(value, dict):  # diffusers' outputs too, which are dictionaries with names
-        return type(value)(**{name: _cast(each, dtype) for name, each in value.items()})
-    if isinstance(value, tuple | list):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):  # diffusers' outputs, dictionaries besides
+        fields = (each.name for each in dataclasses.fields(value) if each.init)
+        return dataclasses.replace(value, **{name: _cast(getattr(value, name), dtype) for name in fields})
+    if type(value) is dict:
+        return {name: _cast(each, dtype) for name, each in value.items()}
+    if type(value) in (tuple, list):
         return type(value)(_cast(each, dtype) for each in value)
     return value

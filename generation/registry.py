@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,7 @@ from typing import Protocol, cast
 from generation.asked import guidance_of, length_of, notes_of, seeds_of, steps_of, texts_of
 from generation.audio import Clip, file_sha256
 from generation.cards import CARD_FILE, ModelCard, Weights, list_cards, read_card, read_card_file
-from generation.devices import check_device, exact_float32
+from generation.devices import check_device
 from generation.errors import CardError, HubError
 from generation.hub import open_source, source_here, used_files
 from generation.portions import Portions
@@ -139,8 +139,13 @@ class LoadedModel:
                 )
             return clips
 
-        with exact_float32():
-            return self._portions.make(len(prompts), make)
+        return self._in_portions(len(prompts), make)
+
+    def _in_portions(self, count: int, make: Callable[[int, int], list[Clip]]) -> list[Clip]:
+        from generation.exact import exact_float32  # it needs torch, and planning does not
+
+        with exact_float32:
+            return self._portions.make(count, make)
 
     def through_codec(self, clips: Sequence[Clip], seeds: Sequence[int]) -> list[Clip]:
         """Return real sounds through this model's pictures and autoencoder and back: the ceiling of what it can sound.
@@ -151,13 +156,14 @@ class LoadedModel:
         through = getattr(self._technique, "through_codec", None)
         if through is None:
             raise CardError(f"{self.card.name}: {self.card.technique} cannot send a given sound through its codec")
+        if len(clips) != len(seeds):
+            raise CardError(f"through_codec got {len(clips)} sounds, {len(seeds)} seeds; one seed is needed for each")
 
         def make(first: int, end: int) -> list[Clip]:
             made: list[Clip] = through(clips[first:end], seeds[first:end])
             return made
 
-        with exact_float32():
-            return self._portions.make(len(clips), make)
+        return self._in_portions(len(clips), make)
 
 
 def load_model(name_or_folder: str | os.PathLike[str], device: str = "cpu", dtype: str = "float32") -> LoadedModel:

@@ -1,4 +1,4 @@
-"""Convolutions: of pictures that lie on their side, under weights that keep their published shape; and exact ones.
+"""Convolutions of pictures that lie on their side, under weights that keep their published shape.
 
 A CPU convolves along rows, and the spectrograms of the literature are short there: 401 moments of 64 bands end as
 12 x 2, where most of a row is edge. With time in rows Cnn14 takes half as long in its widest layers. The kernels
@@ -6,8 +6,6 @@ must be turned as well: they are kept in the order in which a turned kernel is r
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
@@ -26,11 +24,3 @@ def turned_convolution(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
 def parts_in_cache(x: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
     """Split a batch into parts of at most `count`, whose maps stay in a CPU's cache; a GPU takes it whole."""
     return x.split(count) if x.device.type == "cpu" else (x,)
-
-
-def exact_float32() -> Any:
-    """A context, or a decorator, in which a GPU's float32 is that: TF32, which cuDNN takes where it can, is not.
-
-    It keeps three digits; scores are compared to more, and what a GPU embedded is searched on a CPU.
-    """
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)

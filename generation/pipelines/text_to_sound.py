@@ -49,6 +49,11 @@ class TextToSoundPipeline(DiffusionPipeline):
     frequency_side = 2
     """The dimension of a sample along which its bands lie: rows, or 3 for columns."""
 
+    def __init__(self) -> None:
+        """Begin without components."""
+        super().__init__()
+        self._sounding = Portions(SOUNDED_AT_ONCE)
+
     @torch.no_grad()
     def __call__(
         self,
@@ -140,7 +145,7 @@ class TextToSoundPipeline(DiffusionPipeline):
         def make(first: int, end: int) -> list[np.ndarray]:
             return list(sound(items[first:end], generators[first:end]).cpu().numpy())
 
-        waves = Portions(SOUNDED_AT_ONCE).make(len(items), make)
+        waves = self._sounding.make(len(items), make)
         return SoundOutput(waves=np.stack(waves))
 
     def check_inputs(

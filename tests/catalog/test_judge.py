@@ -45,10 +45,10 @@ def test_a_clip_is_judged_alike_alone_and_among_others(folder: Path) -> None:
 
 def test_a_gpu_would_not_round_to_tf32(folder: Path) -> None:
     judge, allowed = Judge(folder), []
-    judge._net.register_forward_pre_hook(lambda _, __: allowed.append(torch.backends.cudnn.allow_tf32))
-    usual = torch.backends.cudnn.allow_tf32
+    judge._net.register_forward_pre_hook(lambda _, __: allowed.append(torch.backends.cudnn.conv.fp32_precision))
+    usual = torch.backends.cudnn.conv.fp32_precision
     judge.posteriors(_clips(2))
-    assert allowed == [False] and torch.backends.cudnn.allow_tf32 == usual
+    assert allowed == ["ieee"] and torch.backends.cudnn.conv.fp32_precision == usual
 
 
 def test_no_clips_give_empty_arrays(folder: Path) -> None:

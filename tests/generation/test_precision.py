@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 import torch
 
 from generation.errors import CardError, GenerationError
-from generation.precision import DTYPES
+from generation.exact import exact_float32
+from generation.precision import DTYPES, set_dtype
 from generation.registry import LoadedModel, load_model
 from generation.sampling import check_sampling
 from tests.generation.toy_any_diffusers import toy_audioldm2, toy_stable_audio
@@ -74,6 +77,26 @@ def distance(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.linalg.norm(spectra[0] - spectra[1]) / np.linalg.norm(spectra[0]))
 
 
+@pytest.mark.parametrize("name", TOYS)
+def test_times_between_whole_numbers_stay_apart(folders: Path, name: str) -> None:
+    """Those of euler-ancestral; in 8 bits 93.7 and 93.8 would be one."""
+    technique: Any = loaded(folders / name, "bfloat16")._technique
+    heard: list[float] = []
+    hook = technique.pipeline.unet.time_proj.register_forward_pre_hook(
+        lambda _, given: heard.append(float(given[0][0]))
+    )
+    loaded(folders / name, "bfloat16").generate([SHORT], [1], steps=90, scheduler="euler-ancestral")
+    hook.remove()
+    assert len(set(heard)) == 90
+
+
+def test_asked_for_twice_it_is_done_once(folders: Path) -> None:
+    technique: Any = load_model(folders / "tango", dtype="bfloat16")._technique
+    set_dtype(technique.pipeline, "bfloat16", "toy")
+    assert len(technique.pipeline.unet._forward_pre_hooks) == 1
+    pickle.dumps(technique.pipeline.unet)
+
+
 def test_what_is_no_format_is_refused_in_one_line(folders: Path) -> None:
     with pytest.raises(GenerationError, match="there is no dtype 'bfloat'; did you mean 'bfloat16'") as refused:
         load_model(folders / "tango", dtype="bfloat")
@@ -93,14 +116,54 @@ def test_a_model_that_does_not_denoise_refuses() -> None:
 # -------------------- float32 on a GPU
 
 
-def test_float32_is_not_rounded_to_tf32_while_a_model_makes_sound(folders: Path) -> None:
+def precisions() -> tuple[str, ...]:
+    backends: Any = torch.backends
+    return backends.cudnn.conv.fp32_precision, backends.cudnn.rnn.fp32_precision, backends.cuda.matmul.fp32_precision
+
+
+def test_float32_is_not_rounded_to_tf32_while_a_model_makes_sound(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     model = loaded(folders / "tango", "float32")
     technique: Any = model._technique
-    allowed = []
+    inside = []
     hook = technique.pipeline.unet.register_forward_pre_hook(
-        lambda _, __: allowed.append(torch.backends.cudnn.allow_tf32)
+        lambda _, __: inside.append((*precisions(), torch.backends.cudnn.deterministic))
     )
-    usual = torch.backends.cudnn.allow_tf32
-    model.generate([SHORT], [1], steps=2)
+    usual = precisions()
+    model.generate([SHORT], [1], steps=1)
     hook.remove()
-    assert allowed == [False, False] and torch.backends.cudnn.allow_tf32 == usual
+    assert inside == [("ieee", "ieee", "ieee", True)] and precisions() == usual != ("ieee",) * 3
+
+
+def test_the_last_thread_that_leaves_puts_the_usual_precision_back() -> None:
+    usual, entered, may_leave = precisions(), threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with exact_float32:
+            entered.set()
+            may_leave.wait()
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    entered.wait()
+    with exact_float32:
+        pass
+    assert precisions() == ("ieee",) * 3, "the other one is still inside"
+    may_leave.set()
+    thread.join()
+    assert precisions() == usual
+
+
+def test_whoever_asked_torch_for_tf32_has_it_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    backends: Any = torch.backends
+    usual = backends.fp32_precision
+    backends.fp32_precision = "tf32"
+    try:
+        before = precisions()
+        with exact_float32:
+            assert precisions() == ("ieee",) * 3
+        assert precisions() == before == ("tf32",) * 3
+    finally:
+        backends.fp32_precision = usual
