@@ -8,7 +8,7 @@ lock); reviews, scores and reading go on beside it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -315,9 +315,9 @@ class Library:
         scorebook.replace(self._store, records, embedder)
 
     def scores(
-        self, scope: str | None = None, subject: str | None = None, name: str | None = None
+        self, scope: str | None = None, subject: str | Collection[str] | None = None, name: str | None = None
     ) -> list[ScoreRecord]:
-        """Scores of this scope, subject and name; None means any."""
+        """Scores of this scope, subject (or any of several) and name; None means any."""
         with self._store.read() as connection:
             return scorebook.find(connection, scope, subject, name)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from catalog.leanings import LEANING, balance, leanings, spelled_out
@@ -60,9 +60,15 @@ class Query:
     def heard(self) -> tuple[str, ...]:
         """What the embedder gets, one text or two that count alike: the wanted words in English, and, where some only
         lean to a quality, the same with that quality ("distorted synth" for an aggressive one): the ear of a small
-        embedder makes nothing of such words."""
+        embedder makes nothing of such words. What is denied or excluded is no such quality."""
         english = in_english(self.text)
-        return tuple(dict.fromkeys((english, spelled_out(english, leanings(understand(english))))))
+        excluded = {quality for word in self.excluded for quality in understand(word).qualities}
+        wanted = replace(
+            understand(english),  # of the wanted words, which do not say what is denied
+            qualities_excluded=(*self.understood.qualities_excluded, *sorted(excluded)),
+            words_excluded=self.understood.words_excluded,
+        )
+        return tuple(dict.fromkeys((english, spelled_out(english, leanings(wanted)))))
 
     @property
     def settles(self) -> bool:

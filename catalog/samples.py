@@ -29,7 +29,10 @@ _heard_otherwise = select(cast(score.c.subject, Integer)).where(
     score.c.name.startswith(f"{NAME} [", autoescape=True),
     score.c.settings["rank"].as_integer() > LIKELIEST,
 )
-"""Ids of the sounds whose family is not among those that the judge finds likeliest."""
+"""Ids of the sounds whose family is not among those that the judge finds likeliest.
+
+There is one judge: a league's word on a sound takes the place of every other judge's (scorebook.replace).
+"""
 
 
 def find(connection: Connection, where: SampleFilter) -> list[SampleRecord]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, false, insert, or_, select, update
 
 from catalog.errors import LibraryError
 from catalog.records import ScoreRecord
@@ -24,23 +25,35 @@ def add(store: Store, records: Sequence[ScoreRecord]) -> None:
     """
     for record in records:
         _check(record)
+    rows = _rows(records)
+    if not rows:
+        return
+    # As many scores as a library has sounds are one statement each way.
+    same = [score.c[name] == bindparam(f"old_{name}") for name in _IDENTITY]
+    old = [{f"old_{name}": row[name] for name in _IDENTITY} for row in rows]
     with store.write() as connection:
-        _insert(connection, records)
+        connection.execute(delete(score).where(*same), old)
+        connection.execute(insert(score), rows)
 
 
 def replace(store: Store, records: Sequence[ScoreRecord], embedder: str) -> None:
     """Keep these scores as the only ones of this embedder: older ones of groups and sounds that are gone go too.
 
-    Of single sounds those by the same name that another embedder made, such as an older judge, go as well. Raises
-    LibraryError as `add` does; then the older ones stay.
+    Of single sounds the same figure of another embedder, such as an older judge, goes as well, whatever that judge is
+    called: NAME [JUDGE] is one figure by all judges. Raises LibraryError as `add` does, or for a score of another
+    embedder; then the older ones stay.
     """
     for record in records:
         _check(record)
+        if record.embedder != embedder:
+            raise LibraryError(f"{record.name} of {record.subject}: is of {record.embedder}, not of {embedder}")
+    rows = _rows(records)
+    named = [_same_figure(name) for name in sorted({record.name for record in records if record.scope == _OF_SOUNDS})]
+    superseded = and_(score.c.scope == _OF_SOUNDS, or_(false(), *named))
     with store.write() as connection:
-        names = {record.name for record in records if record.scope == _OF_SOUNDS}
-        superseded = and_(score.c.scope == _OF_SOUNDS, score.c.name.in_(names))
         connection.execute(delete(score).where(or_(score.c.embedder == embedder, superseded)))
-        _insert(connection, records)
+        if rows:
+            connection.execute(insert(score), rows)
 
 
 def forget_sounds(connection: Connection, sample_ids: Collection[int]) -> None:
@@ -49,16 +62,17 @@ def forget_sounds(connection: Connection, sample_ids: Collection[int]) -> None:
         connection.execute(delete(score).where(score.c.scope == _OF_SOUNDS, score.c.subject.in_(part)))
 
 
-def _insert(connection: Connection, records: Sequence[ScoreRecord]) -> None:
+def _same_figure(name: str) -> ColumnElement[bool]:
+    """The condition for scores of this figure by any judge; a name without brackets is of itself alone."""
+    figure, bracket, _ = name.partition(" [")
+    return score.c.name.startswith(figure + bracket, autoescape=True) if bracket else score.c.name == name
+
+
+def _rows(records: Sequence[ScoreRecord]) -> list[dict[str, Any]]:
+    """What the table keeps; of records of the same identity the last one, in the place of the first."""
     now = utc_now()
-    # The last of the same identity counts, and as many scores as a library has sounds are one statement each way.
-    rows = {tuple(getattr(record, name) for name in _IDENTITY): record for record in records}
-    if not rows:
-        return
-    same = [score.c[name] == bindparam(f"old_{name}") for name in _IDENTITY]
-    old = [{f"old_{name}": part for name, part in zip(_IDENTITY, identity, strict=True)} for identity in rows]
-    connection.execute(delete(score).where(*same), old)
-    new = [
+    last = {tuple(getattr(record, name) for name in _IDENTITY): record for record in records}
+    return [
         {
             **dict(zip(_IDENTITY, identity, strict=True)),
             "value": record.value,
@@ -67,19 +81,26 @@ def _insert(connection: Connection, records: Sequence[ScoreRecord]) -> None:
             "settings": record.settings,
             "at": now,
         }
-        for identity, record in rows.items()
+        for identity, record in last.items()
     ]
-    connection.execute(insert(score), new)
 
 
 def find(
-    connection: Connection, scope: str | None = None, subject: str | None = None, name: str | None = None
+    connection: Connection,
+    scope: str | None = None,
+    subject: str | Collection[str] | None = None,
+    name: str | None = None,
 ) -> list[ScoreRecord]:
-    """Scores of this scope, subject and name (None: any), in the order of their keeping."""
-    query = select(score).order_by(score.c.id)
-    for column, wanted in ((score.c.scope, scope), (score.c.subject, subject), (score.c.name, name)):
+    """Scores of this scope, subject (or any of several) and name (None: any), in the order of their keeping."""
+    query = select(score)
+    for column, wanted in ((score.c.scope, scope), (score.c.name, name)):
         if wanted is not None:
             query = query.where(column == wanted)
+    queries = [query]
+    if subject is not None:
+        subjects = [subject] if isinstance(subject, str) else sorted(set(subject))
+        queries = [query.where(score.c.subject.in_(part)) for part in chunks(subjects)]
+    rows = [row for part in queries for row in connection.execute(part)]
     return [
         ScoreRecord(
             scope=row.scope,
@@ -92,7 +113,7 @@ def find(
             n=row.n,
             settings=row.settings,
         )
-        for row in connection.execute(query)
+        for row in sorted(rows, key=lambda row: row.id)
     ]
 
 

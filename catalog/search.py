@@ -129,10 +129,8 @@ def not_searchable(library: Library, embedder_id: str) -> str | None:
     return f"{told} not searchable yet; `nightcrate rebuild` or the end of the night makes {vectors}"
 
 
-def fitting(
-    library: Library, embedder: Embedder, query: str, filters: SampleFilter | None = None, k: int | None = None
-) -> list[Hit]:
-    """Return up to k (None: all) sounds for a query, best first, without those that contradict it.
+def fitting(library: Library, embedder: Embedder, query: str, filters: SampleFilter | None = None) -> list[Hit]:
+    """Return all sounds for a query, best first, without those that contradict it.
 
     Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the family and
     the source that the query names, without the opposite of a quality, and with what words like "pad" lean to
@@ -147,7 +145,7 @@ def fitting(
         )
     contradicting = contradicts(parse_query(query))
     hits = search(library, embedder, query, filters, max(library.count(), 1))
-    return [hit for hit in hits if not contradicting(hit.sample)][:k]
+    return [hit for hit in hits if not contradicting(hit.sample)]
 
 
 def similar(

@@ -100,7 +100,7 @@ def forecast(config: NightConfig, folder: Path, library: Library | None) -> Fore
 def _model_forecast(chosen: ChosenModel, library: Library | None) -> ModelForecast:
     card = chosen.card
     length_s = card.length_s if chosen.choice.length_s is None else chosen.choice.length_s
-    measured, room = seconds_per_sound(library, card), bytes_per_sound(library, card, length_s)
+    measured, room = seconds_per_sound(library, card, length_s), bytes_per_sound(library, card, length_s)
     is_here = weights_here(chosen.choice.model)[1] is not None
     return ModelForecast(
         model=card.name,

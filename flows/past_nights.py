@@ -12,9 +12,12 @@ from typing import Any
 from catalog.library import Library
 from catalog.records import NightRecord, NightSummary, SampleFilter
 from catalog.writer_lock import in_use
-from flows.settings import library_folder, read_night
+from flows.order import Order, choose_models, model_settings
+from flows.settings import NightConfig, library_folder, read_night
 from flows.summary import Morning, look_back, standing
-from generation.errors import ConfigError
+from generation.errors import ConfigError, GenerationError
+from generation.prompts.plan import ModelSettings, plan_jobs
+from generation.registry import ModelIdentity, model_fingerprint, weights_here
 from generation.shipped import config_names
 from generation.strict_yaml import unknown_name
 
@@ -26,14 +29,14 @@ class PastNight:
     """One night of a library.
 
     standing: finished, deadline, running or interrupted. unsure: it is one of several that say running while somebody
-    makes sounds, so it may have been interrupted as well. again: the command that goes on with it. unready: how many
-    of its accepted sounds have no vector or no score.
+    makes sounds, so it may have been interrupted as well. again: the command that goes on with it, None where it ended
+    or runs. unready: how many of its accepted sounds have no vector or no score.
     """
 
     night: NightSummary
     standing: str
     unsure: bool
-    again: str
+    again: str | None
     unready: int
 
 
@@ -52,7 +55,7 @@ def past_nights(library: Library) -> list[PastNight]:
                 night=library.summary(night.id),
                 standing=stands,
                 unsure=several and stands == "running",
-                again=_command(night, library.path),
+                again=_command(night, library) if stands in ("deadline", "interrupted") else None,
                 unready=len(mine),
             )
         )
@@ -133,24 +136,49 @@ def _stands(past: PastNight) -> str:
     return f"{words}; {past.unready} accepted without vector or score yet{remedy}"
 
 
-def _command(night: NightRecord, library: Path) -> str:
+def _command(night: NightRecord, library: Library) -> str:
     """What goes on with a night: its name where it shipped with nightcrate, else the user's own file, not kept here."""
-    shipped = _is_shipped(night)
+    shipped = _is_shipped(night, library)
     words = ["nightcrate", "night", night.config["name"] if shipped else "FILE"]
-    if library != library_folder(None):
-        words += ["--library", shlex.quote(str(library))]
+    if library.path != library_folder(None):
+        words += ["--library", shlex.quote(str(library.path))]
     return f"`{' '.join(words)}`" + ("" if shipped else " (FILE: its configuration)")
 
 
-def _is_shipped(night: NightRecord) -> bool:
-    """Whether the shipped configuration of this name is that of the night: a copy may be changed and keep the name."""
+def _is_shipped(night: NightRecord, library: Library) -> bool:
+    """Whether the shipped night of this name, as it is today, is this one: a copy may be changed and keep the name."""
     name = night.config.get("name")
     if name not in config_names("night"):
         return False
-    shipped = read_night(name)[0]
-    same = shipped.model_dump(mode="json", exclude={"models", "deal", "novelty"})
-    models = {choice.model for choice in shipped.models}
-    return same.items() <= night.config.items() and models.issuperset(night.config.get("models", ()))
+    try:
+        order = _order_from_here(*read_night(name), library)
+    except GenerationError:  # a model that is damaged or not here any more
+        return False
+    return order is not None and order.identity() == night.config
+
+
+def _order_from_here(config: NightConfig, folder: Path, library: Library) -> Order | None:
+    """The order of a night as flows.order.read_order reads it, without torch, which a technique's own code needs.
+
+    Which version that code has is what the library knows of these weights; None where it does not know them.
+    """
+    known = {(model.name, model.fingerprint): model for _, model in sorted(library.models().items())}
+    models: dict[str, ModelIdentity] = {}
+    settings: list[ModelSettings] = []
+    for chosen in choose_models(config, folder):
+        card, weights = weights_here(chosen.choice.model)
+        if weights is None:
+            continue
+        record = known.get((card.name, model_fingerprint(card, weights)))
+        if record is None:
+            return None
+        models[card.name] = ModelIdentity(card, record.fingerprint, record.technique_version)
+        settings.append(model_settings(models[card.name], chosen.choice))
+    prompts, turns = config.prompts.prompts_in(folder), len(settings)
+    jobs = [plan_jobs(prompts, [one], config.seeds) for one in settings]
+    if config.deal:
+        jobs = [one[place::turns] for place, one in enumerate(jobs)]
+    return Order(config, models, {}, {}, tuple(job for one in jobs for job in one))
 
 
 def _told_by_itself(morning: Morning) -> dict[str, Any]:
@@ -170,4 +198,8 @@ def _why_unscored(morning: Morning, told: dict[str, Any]) -> str | None:
         return None
     if told.get("unscored") and told.get("made") == morning.night.made:
         return str(told["unscored"])
-    return "the night was interrupted before it scored its models" if not morning.scores else None
+    if morning.scores:
+        return None
+    if stands == "interrupted":
+        return "the night was interrupted before it scored its models"
+    return "its models have no score yet; `nightcrate league --refresh` scores them"

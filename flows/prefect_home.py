@@ -11,19 +11,17 @@ import os
 import signal
 from pathlib import Path
 
-_SERVER_FACTORY = b"prefect.server.api.server:create_app"
+from flows.prefect_server import MARK, SERVER_FACTORY
 
 _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-}
-# A temporary server on a loaded laptop with an empty home has been seen to need more than the default 20 s.
-_LOCAL = {
-    "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # What is raised in a run goes through task, model and night, and each would log its traceback. It comes out
+    # of the night all the same, where the command line tells it once.
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "CRITICAL",
 }
 # Left set, these would send a laptop's night to a server that the user's other projects talk to.
 _FOREIGN = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
@@ -35,7 +33,7 @@ def enter(library: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     for name in _FOREIGN:
         os.environ.pop(name, None)
-    os.environ.update(_QUIET | _LOCAL | {"PREFECT_HOME": str(home)})
+    os.environ.update(_QUIET | {"PREFECT_HOME": str(home)})
     return home
 
 
@@ -49,14 +47,14 @@ def sweep_servers(home: Path) -> int:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            if _SERVER_FACTORY not in command:
+            if SERVER_FACTORY.encode() not in command:
                 continue
             environment = (process / "environ").read_bytes().split(b"\0")
         except OSError:  # it ended meanwhile, or it is another user's
             continue
         ours = os.fsencode(f"PREFECT_HOME={home}") in environment
-        if ours and b"PREFECT__SERVER_EPHEMERAL=1" in environment and _parent(process) != os.getpid():
-            os.kill(int(process.name), signal.SIGTERM)
+        if ours and f"{MARK}=1".encode() in environment and _parent(process) != os.getpid():
+            os.kill(int(process.name), signal.SIGKILL)
             found += 1
     return found
 

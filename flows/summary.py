@@ -78,12 +78,14 @@ def look_back(
     """Read the facts of one night from the library; scores are those of its models over the whole library."""
     night = library.summary(night_id)
     models = {cell.model for cell in night.cells}
-    kept = library.scores()
-    scores = [score for score in kept if score.scope != "sample" and score.subject.partition("/")[0] in models]
+    kept = [*library.scores("model"), *library.scores("model_family")]
+    scores = [score for score in kept if score.subject.partition("/")[0] in models]
     sounds = library.samples(SampleFilter(statuses=("accepted", "rejected"), night_id=night_id))
+    # A library has many more sounds, and a score of each.
+    heard = heard_as(library.scores("sample", [str(sound.id) for sound in sounds]), sounds)
     return Morning(
         library.path, night, target, dict(left_out), tuple(scores), unscored, tuple(sounds),
-        models=library.models(), written_at=datetime.now(UTC), heard=heard_as(kept, sounds),
+        models=library.models(), written_at=datetime.now(UTC), heard=heard,
     )  # fmt: skip
 
 

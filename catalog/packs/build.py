@@ -23,9 +23,10 @@ from catalog.packs.licence import (
     NotForSale,
     attribution_text,
     check_allowed,
-    left_out_for_sale,
+    counted,
     left_out_line,
     licence_text,
+    not_for_sale,
 )
 from catalog.packs.naming import name_sounds
 from catalog.packs.zip import write_zip
@@ -48,6 +49,7 @@ COLUMNS = (
 class PackResult:
     """A finished pack: its file and sha256, what lies in it, and how many sounds were left out as not fit.
 
+    Of a pack of the first k only what came before the last one taken was left out; the others were not in reach.
     copies_left_out: how many of those left out are accepted sounds, left out for being copies of training notes;
     uncompared_left_out: for being compared with none yet; not_for_sale: for their licences, by model.
     """
@@ -63,7 +65,7 @@ class PackResult:
 
 @dataclass(frozen=True)
 class _Sifted:
-    """The sounds that may go into a pack, in the order they came, and how many may not and why."""
+    """The sounds that go into a pack, in the order they came, and how many on the way to the last may not and why."""
 
     fit: list[SampleRecord]
     left_out: int
@@ -94,8 +96,8 @@ def make_pack(
         raise PackError(f"a pack of {k} sounds was asked for; at least 1 is needed")
     all_models = library.models()
     check_allowed(all_models.values(), allow_noncommercial)
-    sifted = _sift(samples, all_models, allow_noncommercial, include_copies, only_compared)
-    chosen = sifted.fit[:k]
+    sifted = _sift(samples, all_models, allow_noncommercial, include_copies, only_compared, k)
+    chosen = sifted.fit
     used = {id: all_models[id] for id in sorted({sample.model_id for sample in chosen})}
     models = sorted(used.values(), key=lambda model: (model.name, model.fingerprint))
 
@@ -129,37 +131,46 @@ def _sift(
     allow_noncommercial: Collection[str],
     include_copies: bool,
     only_compared: bool,
+    k: int | None,
 ) -> _Sifted:
-    """Take out what may not go into a pack; PackError, with the reason, when nothing remains."""
-    given = {sample.id: sample for sample in samples}
-    fit = [s for s in given.values() if s.status == ACCEPTED and s.review != DROP]
+    """Take the first k that may go into a pack; PackError, with the reason, when none may."""
+    barred = not_for_sale(models, allow_noncommercial)
+    fit: list[SampleRecord] = []
+    unfit, uncompared, copies, unsaleable = 0, 0, [], []
+    for sample in {sample.id: sample for sample in samples}.values():
+        if sample.status != ACCEPTED or sample.review == DROP:
+            unfit += 1
+        elif only_compared and sample.is_copy is None:
+            uncompared += 1
+        elif sample.is_copy and not include_copies:
+            copies.append(sample)
+        elif sample.model_id in barred:
+            unsaleable.append(sample)
+        else:
+            fit.append(sample)
+            if len(fit) == k:
+                break
+    left = counted(unsaleable, barred)
     if not fit:
-        raise PackError(
-            f"no sound to pack: {len(given)} came, an accepted one that nobody dropped is needed; "
-            "widen the query or its filters"
-        )
-    known = [s for s in fit if not only_compared or s.is_copy is not None]
-    if not known:
-        raise PackError(
-            f"no sound to pack: none of {len(fit)} was compared with training notes yet; wait for the night that makes "
-            "them, or run `nightcrate rebuild`"
-        )
-    new = [s for s in known if include_copies or not s.is_copy]
-    if not new:
-        raise PackError(
-            f"no sound to pack: all {len(known)} are copies of training notes (the first of {known[0].nearest_note}); "
+        raise PackError(f"no sound to pack: {_why_none(unfit, uncompared, copies, left)}")
+    return _Sifted(fit, unfit + uncompared + len(copies) + len(unsaleable), len(copies), uncompared, left)
+
+
+def _why_none(unfit: int, uncompared: int, copies: Sequence[SampleRecord], left: Sequence[NotForSale]) -> str:
+    """The last hurdle that some of the sounds came to, and how to take it."""
+    if left:
+        return left_out_line(left)
+    if copies:
+        return (
+            f"all {len(copies)} are copies of training notes (the first of {copies[0].nearest_note}); "
             "--include-copies lets them in"
         )
-    chosen, not_for_sale = left_out_for_sale(new, models, allow_noncommercial)
-    if not chosen:
-        raise PackError(f"no sound to pack: {left_out_line(not_for_sale)}")
-    return _Sifted(
-        chosen,
-        left_out=len(given) - len(chosen),
-        copies=len(known) - len(new),
-        uncompared=len(fit) - len(known),
-        not_for_sale=not_for_sale,
-    )
+    if uncompared:
+        return (
+            f"none of {uncompared} was compared with training notes yet; wait for the night that makes them, or run "
+            "`nightcrate rebuild`"
+        )
+    return f"{unfit} came, an accepted one that nobody dropped is needed; widen the query or its filters"
 
 
 def _wav(library: Library, sample: SampleRecord, digests: dict[int, str]) -> bytes:

@@ -41,22 +41,20 @@ def check_allowed(models: Collection[ModelRecord], allow_noncommercial: Collecti
         raise PackError(f"--allow-noncommercial {name}: {slip}; {others}")
 
 
-def left_out_for_sale(
-    samples: Sequence[SampleRecord], models: Mapping[int, ModelRecord], allow_noncommercial: Collection[str]
-) -> tuple[list[SampleRecord], tuple[NotForSale, ...]]:
-    """Part sounds into those that may go into a pack, in their order, and those that stay out, counted by model.
+def not_for_sale(models: Mapping[int, ModelRecord], allow_noncommercial: Collection[str]) -> dict[int, ModelRecord]:
+    """Of the models of a library by id those whose sounds stay out of a pack.
 
-    models: those of the library by id. Undeclared terms keep a sound out as forbidding ones do, unless
-    `allow_noncommercial` names its model.
+    Undeclared terms keep sounds out as forbidding ones do, unless `allow_noncommercial` names their model.
     """
-    blocked = {
+    return {
         id: model for id, model in models.items() if model.commercial != "yes" and model.name not in allow_noncommercial
     }
-    counts = Counter(
-        (blocked[s.model_id].name, obstacle(blocked[s.model_id])) for s in samples if s.model_id in blocked
-    )
-    out = tuple(NotForSale(name, count, why) for (name, why), count in sorted(counts.items()))
-    return [sample for sample in samples if sample.model_id not in blocked], out
+
+
+def counted(samples: Sequence[SampleRecord], barred: Mapping[int, ModelRecord]) -> tuple[NotForSale, ...]:
+    """Sounds of models that are not for sale, counted by model and by what stands in the way."""
+    counts = Counter((barred[sample.model_id].name, obstacle(barred[sample.model_id])) for sample in samples)
+    return tuple(NotForSale(name, count, why) for (name, why), count in sorted(counts.items()))
 
 
 def left_out_line(left: Sequence[NotForSale]) -> str:

@@ -28,21 +28,19 @@ def night(
 ) -> None:
     """Make sounds until every cell has enough; run it again to go on where it stopped."""
     from flows.deadline import deadline
+    from flows.ending import stopping_in_order
     from flows.settings import library_folder, read_night
     from flows.summary import as_json as as_json_facts
     from flows.summary import as_text
 
-    stop = deadline(until, span)
-    wanted, folder = read_night(config)
-    root = library_folder(library)
+    with stopping_in_order():
+        stop = deadline(until, span)
+        wanted, folder = read_night(config)
+        root = library_folder(library)
 
-    from flows.nightshift import spend_night
+        from flows.nightshift import spend_night
 
-    try:
         morning = spend_night(root, wanted, folder, stop, device, batch_size)
-    except KeyboardInterrupt:
-        print("nightcrate: stopped; the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(130) from None
     answer(as_json_facts(morning), as_json, as_text(morning))
     if morning.went_wrong:
         raise typer.Exit(1)

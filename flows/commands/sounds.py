@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from catalog.records import SampleDetails, SampleRecord
     from catalog.search import Hit
 
-_MINUS_WORD = re.compile(r'-(?!k[= ]?\d*$)[\w"“]')
-"""How a query begins that leaves something out; -k and -k5 are the only options with one dash."""
+_MINUS_WORD = re.compile(r'-(?!k[= ]?\d*$)(?:["“]|\w[\w#♯♭])')
+"""How a query begins that leaves something out. One letter, as in -h, is an option that there may be: -k and -k5."""
 
 
 class QueryCommand(TyperCommand):
@@ -50,7 +51,13 @@ class QueryCommand(TyperCommand):
             f" {word}" if at < end and _MINUS_WORD.match(word) and before not in with_value else word
             for at, (before, word) in enumerate(zip(["", *args], args, strict=False))
         ]
-        return super().parse_args(ctx, shown)
+        ctx.allow_extra_args = True  # what is left over is refused here, with how to write it
+        left = super().parse_args(ctx, shown)
+        if left and not ctx.resilient_parsing:
+            apart = " ".join(word.strip() for word in left)
+            query = shlex.quote(f"{ctx.params['query'].strip()} {apart}")
+            ctx.fail(f"unexpected words: {apart}; write all words of a query as one: {query}")
+        return left
 
 
 CountOption = Annotated[int, typer.Option("-k", min=1, help="How many sounds to show.")]

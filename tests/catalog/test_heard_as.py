@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from catalog.errors import LibraryError
 from catalog.library import Library
 from catalog.records import SampleFilter, ScoreRecord
 from catalog.rejudging import NewVerdict
@@ -150,6 +151,26 @@ def test_the_last_judge_has_the_word_and_scores_of_others_stay(stocked: Library,
     assert len(stocked.scores(scope="sample", name="family [levels]")) == len(ASKED)
     assert stocked.scores(scope="sample", name="mine") == [mine]
     assert {score.embedder for score in stocked.scores(scope="model")} == {"levels@1", "levels@2"}
+
+
+def test_a_judge_of_another_name_has_the_only_word_as_well(stocked: Library, reference: Reference) -> None:
+    def word(judge: str, sound: int, rank: int) -> ScoreRecord:
+        settings = {"heard": {"guitar": 0.9}, "rank": rank}
+        return ScoreRecord("sample", str(sound), f"family [{judge}]", 0.1, None, f"{judge}@1", n=1, settings=settings)
+
+    listen(stocked, reference)
+    mine = [replace(word("mine", 1, 9), name=name) for name in ("family", "familyx [mine]")]
+    stocked.add_scores(mine)
+    stocked.replace_model_scores([word("newer", 1, 9), word("newer", 2, 1)], "newer@1")
+    heard = told(stocked)
+    assert {id: one.judge for id, one in heard.items()} == {1: "newer@1", 2: "newer@1"}
+    doubtful = [id for id, one in heard.items() if one.doubtful]
+    assert stocked.sample_ids(SampleFilter(heard_as_asked=True)) == sorted({1, 2, 3, 4, 5}.difference(doubtful))
+    assert doubtful == [1]
+    assert stocked.scores(subject="1")[:2] == mine, "only what bears a judge's name is a judge's word"
+    assert stocked.scores("sample", subject=["2", "7"]) == [word("newer", 2, 1)]
+    with pytest.raises(LibraryError, match="is of newer@1, not of levels@2"):
+        stocked.replace_model_scores([word("newer", 1, 1)], "levels@2")
 
 
 def test_only_doubtful_sounds_are_left_out(stocked: Library, reference: Reference) -> None:

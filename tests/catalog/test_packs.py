@@ -23,7 +23,7 @@ from catalog.library import Library
 from catalog.packs import make_pack
 from catalog.packs.licence import attribution_text, hindering_licences, licence_text, obstacle
 from catalog.packs.zip import write_zip
-from catalog.records import DROP, REJECTED, ModelRecord, SampleFilter
+from catalog.records import DROP, REJECTED, Kinship, ModelRecord, SampleFilter
 from tests.catalog.toy_library import accepted, make, rejected, toy_clip, toy_job, toy_model
 from tests.flows.command_line import run
 
@@ -204,6 +204,21 @@ def test_what_stays_out_makes_room_for_what_may_go_in(stocked: Library, out: Pat
         make_pack(stocked, ranked, out, k=0)
 
 
+def test_only_what_stood_above_the_last_one_taken_was_left_out(stocked: Library, out: Path) -> None:
+    copied, dropped, *fit = stocked.samples(TOY)
+    stocked.review(dropped.id, DROP, "clicks", "ana")
+    stocked.add_kinships("bank", {copied.id: Kinship("note", 0.99, None, None, True)})
+    paid, silent = stocked.samples(SampleFilter(models=("paid", "silent")))
+    copied, dropped = stocked.sample(copied.id), stocked.sample(dropped.id)
+    best = make_pack(stocked, [fit[0], paid, silent, copied, dropped, fit[1]], out, only_compared=False, k=1)
+    assert (best.left_out, best.copies_left_out, best.not_for_sale) == (0, 0, ())
+    more = make_pack(stocked, [paid, fit[0], copied, dropped, fit[1], silent], out, k=2)
+    assert (len(more.items), more.left_out, more.copies_left_out) == (2, 3, 1)
+    assert [(left.model, left.sounds) for left in more.not_for_sale] == [("paid", 1)]
+    short = make_pack(stocked, [paid, fit[0], copied, dropped, fit[1], silent], out, k=3)
+    assert (len(short.items), short.left_out) == (2, 4), "all of them were looked at"
+
+
 def test_a_pack_of_sounds_that_may_not_be_sold_is_refused(stocked: Library, out: Path) -> None:
     with pytest.raises(PackError) as error:
         make_pack(stocked, stocked.samples(SampleFilter(models=("paid", "silent"))), out)
@@ -278,13 +293,17 @@ def test_the_command_fills_k_and_tells_what_stays_out(
     assert code == 0
     assert warned == (
         "nightcrate: left out, not for sale: 1 of paid: vocoder their vocoder (CC-BY-NC-4.0) forbids commercial use; "
-        "1 of silent: training data some corpus (no licence given) declares no terms for commercial use; they come in "
-        "with --allow-noncommercial paid --allow-noncommercial silent\n"
+        "they come in with --allow-noncommercial paid\n"
     )
     facts = json.loads(told)
     assert len(facts["items"]) == 4
-    assert [(left["model"], left["sounds"]) for left in facts["not_for_sale"]] == [("paid", 1), ("silent", 1)]
-    assert ": 4 sounds (5 were asked for, 6 fit), 2 not for sale left out" in run(capsys, *line, "-k", 5)[1]
+    assert [(left["model"], left["sounds"]) for left in facts["not_for_sale"]] == [("paid", 1)], "silent comes last"
+    code, told, warned = run(capsys, *line, "-k", 5)
+    assert ": 4 sounds (5 were asked for, 6 fit), 2 not for sale left out" in told
+    assert warned.endswith(
+        "; 1 of silent: training data some corpus (no licence given) declares no terms for commercial use; they come "
+        "in with --allow-noncommercial paid --allow-noncommercial silent\n"
+    )
     code, told, warned = run(capsys, *line, "--model", "toy")
     assert (code, warned) == (0, "") and "not for sale" not in told
 

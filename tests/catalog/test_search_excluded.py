@@ -38,6 +38,23 @@ def test_neither_ear_nor_full_text_hears_what_is_denied() -> None:
     assert parse_query("no bass").text == "no bass"
 
 
+@pytest.mark.parametrize(
+    ("query", "heard"),
+    [
+        ("soft flute, not dark", ("soft flute",)),
+        ("cold pad, not bright", ("cold pad",)),
+        ("aggressive, not distorted bass", ("aggressive, bass", "percussive, bass")),
+        ("aggressive bass -distortion", ("aggressive bass", "percussive bass")),
+        ("bajo agresivo sin distorsión", ("aggressive bass", "percussive bass")),
+        ("bajo frío -brillante", ("cold bass",)),
+        ("rough bass -distortion -percussive", ("rough bass",)),
+        ("rough bass, not harsh", ("rough bass",)),
+    ],
+)
+def test_the_ear_is_not_told_in_other_words_what_is_denied(query: str, heard: tuple[str, ...]) -> None:
+    assert parse_query(query).heard == heard
+
+
 def test_but_denies_nothing(stocked: Library, shelf: dict[str, int]) -> None:
     assert ids(search(stocked, EMBEDDER, "bass, dark but warm", k=1)) == [shelf["dark bass"]]
     found = ids(search(stocked, EMBEDDER, "I don't want anything bright, just a bass", k=10))

@@ -25,12 +25,40 @@ PAIRS = [
     ("piano eléctrico brillante", "bright electric piano"),
     ("un bajo muy oscuro y cálido, la#1", "a very dark and warm bass, A#1"),
     ("bajo sintetizador gordo", "fat synth bass"),
-    ("bajos o guitarras limpias", "bass or clean guitar"),
+    ("bajos o guitarras limpias", "basses or clean guitars"),
     ("pad oscuro de cuerdas", "dark strings pad"),
     ("sonido de órgano", "organ sound"),
     ("voces etéreas con mucho eco", "ethereal voices with much echo"),
     ("BAJO zórbish", "zórbish bass"),
     ("lead agresivo", "aggressive lead"),
+    ("pad largo", "long pad"),
+    ("flautas y tambores", "flutes and drums"),
+    ("dos violines", "dos violins"),
+    ("guitarras acústicas", "acoustic guitars"),
+    ("metales", "brass"),
+    ("saxos y contrabajos oscuros", "saxes and dark double basses"),
+    ("guitarra en la menor", "guitar in A minor"),
+    ("violín si bemol", "B flat violin"),
+    ("flauta en fa sostenido mayor", "flute in F sharp major"),
+    ("piano en Do mayor", "piano in C major"),
+    ("la mayor parte del bajo", "the mayor parte of bass"),
+    ("caja de ritmos", "drum machine"),
+    ("cajas de ritmos antiguas", "vintage drum machines"),
+    ("flauta (suave)", "flute (soft)"),
+    ("¡¡bajo oscuro!!!", "¡¡dark bass!!!"),
+    ("bajo oscuro… flauta; voz/coro", "dark bass… flute; voice/choir"),
+    ("bajo œuvre", "œuvre bass"),
+    ("bajo 日本", "日本 bass"),
+    ("bajo hip-hop", "hip-hop bass"),
+    ("bajo in-house", "in-house bass"),
+    ("bajo lab", "lab bass"),
+    ("bajo en sib menor, la#2", "bass in B flat minor, A#2"),
+    ("bajo (suave) - 'oscuro' & limpio", "bass (soft) - 'dark' & clean"),
+    ("bajo-oscuro 2.0", "dark bass 2.0"),
+    ("flauta ½ suave", "flute ½ soft"),
+    ("pad for Mona Lisa oscuro", "pad for Mona Lisa dark"),
+    ("Bajo Oscuro", "dark bass"),
+    ("guitarra y Flauta suave", "guitar and soft flute"),
 ]
 
 
@@ -42,7 +70,9 @@ def test_spanish_is_heard_in_english(spanish: str, english: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a soft wooden flute", "piano", "Rhodes C#3", "dark -ish  bass", "solo viola", "no sé", "de", "zórbish", ""],
+    ["a soft wooden flute", "piano", "Rhodes C#3", "dark -ish  bass", "solo viola", "no sé", "de", "zórbish", ""]
+    + ["Mona Lisa bass", "Clara Schumann piano", "solo violin, dark", "metal guitar solo"]
+    + ["warm coral bass", "largo of the strings", "dark grave organ", "a suave, warm choir"],
 )
 def test_what_is_not_spanish_is_left_alone(text: str) -> None:
     assert in_english(text) == text

@@ -161,9 +161,11 @@ def test_two_nights_on_one_library_are_told_apart_in_one_line(night):
     assert err.startswith("nightcrate: ") and err.count("\n") == 1 and "writing to this library" in err
 
 
-def test_prefects_record_lies_in_the_library(night):
+def test_prefects_record_lies_in_the_library_and_stays_small(night):
+    """Its database alone, 1.6 MB, without a log of 4 MB beside it."""
     _, path, _, _, _ = night
     assert (path / "prefect" / "prefect.db").is_file()
+    assert sum(file.stat().st_size for file in (path / "prefect").rglob("*") if file.is_file()) < 2_500_000
 
 
 def test_sounds_do_not_depend_on_the_size_of_the_batch(model, tmp_path):

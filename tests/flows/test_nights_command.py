@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,15 @@ import pytest
 
 from catalog.library import Library
 from catalog.records import ModelRecord, ResultRecord, ScoreRecord
-from flows.order import job_record, read_order
+from flows.order import job_record, model_record, read_order
 from flows.page import write_morning
 from flows.prefect_home import sweep_servers
 from flows.settings import read_night
 from flows.summary import as_text, look_back
 from generation.prompts.plan import ModelSettings, plan_jobs
 from generation.prompts.prompt import read_prompt
+from generation.registry import identify
+from generation.shipped import config_names, config_path
 from tests.flows.command_line import ROOT, process, refused, run
 from tests.flows.night_kit import said, start_night, write_model, write_night
 from tests.flows.toy_night import MODEL, RATE_HZ, tone, write_toy_library
@@ -38,6 +42,8 @@ def begin(library: Library, name: str, config: dict[str, Any], seed: int = 1, er
     jobs = plan_jobs([read_prompt(text) for text in TEXTS], [settings], [seed])
     link = {"part": "weights", "name": "toy", "licence": "MIT", "commercial": "yes", "attribution": None}
     library.add_models([ModelRecord(MODEL, "toy", "f" * 64, "toy-1", RATE_HZ, "yes", [link], {"name": MODEL})])
+    shipped = set(config_names("models")).intersection(config.get("models", ()))
+    library.add_models([model_record(identify(model)) for model in sorted(shipped)])  # as a night does before its plan
     night = library.start_night(name, config)
     library.plan(night, [[job_record(job)] for job in jobs])
     first = library.pending_batches(night)[0]
@@ -85,6 +91,12 @@ def killed(path: Path, name: str, config: dict[str, Any]) -> Path:
 def basses() -> dict[str, Any]:
     """What makes the shipped night `basses` the one it is."""
     return read_order(*read_night("basses")).identity()
+
+
+@pytest.fixture(scope="session")
+def dealt() -> dict[str, Any]:
+    """The same of `starter`, which deals its prompts to three models."""
+    return read_order(*read_night("starter")).identity()
 
 
 @pytest.fixture
@@ -156,8 +168,10 @@ def test_what_is_not_there_is_one_line(capsys, toy, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_it_asks_for_nothing_heavy(toy):
-    arguments = ["nights", "toy", "--library", str(toy)]
+@pytest.mark.parametrize("name", ["basses", None])
+def test_it_asks_for_nothing_heavy(tmp_path, basses, name):
+    library = killed(tmp_path / "library", "basses", basses)
+    arguments = ["nights", *([name] if name else []), "--library", str(library)]
     script = (
         f"import sys\nfrom flows.cli import main\ntry: main({arguments!r})\n"
         "finally: print(sorted({'torch', 'prefect', 'scipy', 'librosa', 'faiss'} & set(sys.modules)))"
@@ -210,7 +224,30 @@ def test_the_library_of_the_environment_is_not_named(capsys, tmp_path, basses, m
     assert "interrupted: `nightcrate night basses` goes on" in run(capsys, "nights")[1]
 
 
-@pytest.mark.parametrize("change", [{"seeds": [7]}, {"models": ["my-own"]}])
+def test_a_shipped_night_that_deals_its_prompts_is_known_again(capsys, tmp_path, dealt):
+    library = killed(tmp_path / "library", "starter", dealt)
+    assert f"`nightcrate night starter --library {library}` goes on" in run(capsys, "nights", "--library", library)[1]
+
+
+@pytest.mark.parametrize("more", ["steps: 7", "guidance_scale: 1.5", "dtype: bfloat16"])
+def test_a_copy_that_samples_otherwise_is_not_taken_for_the_shipped_night(capsys, tmp_path, basses, more):
+    file = tmp_path / "night.yaml"
+    shipped = config_path("night", "basses").read_text()
+    file.write_text(shipped.replace("    batch_size: 8 ", f"    {more}\n    batch_size: 8 "))
+    copied = read_order(*read_night(str(file))).identity()
+    assert copied["name"] == "basses" and copied != basses
+    library = killed(tmp_path / "library", "basses", copied)
+    assert "`nightcrate night FILE --library " in run(capsys, "nights", "--library", library)[1]
+
+
+def test_a_night_by_other_weights_is_not_taken_for_the_shipped_one(capsys, tmp_path, basses):
+    library = killed(tmp_path / "library", "basses", basses)
+    with Library.open(library) as opened, closing(sqlite3.connect(opened.path / "catalog.sqlite")) as rows, rows:
+        rows.execute("UPDATE model SET fingerprint = ? WHERE name = 'chopan-starter'", ("0" * 64,))
+    assert "`nightcrate night FILE --library " in run(capsys, "nights", "--library", library)[1]
+
+
+@pytest.mark.parametrize("change", [{"seeds": [7]}, {"models": ["my-own"]}, {"novelty": []}])
 def test_a_changed_copy_of_a_shipped_night_is_not_taken_for_it(capsys, tmp_path, basses, change):
     library = killed(tmp_path / "library", "basses", basses | change)
     assert "`nightcrate night FILE --library " in run(capsys, "nights", "--library", library)[1]
@@ -245,6 +282,17 @@ def test_what_only_the_night_knew_stays_on_its_pages(capsys, toy):
     out = run(capsys, "nights", "toy", "--library", toy)[1]
     assert "KL [starter] 1.25" in out and "no scores" not in out, "they were measured since"
     assert "big-model" in (toy / "nights" / "toy" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("status", ["finished", "deadline"])
+def test_only_an_interrupted_night_is_told_to_be_interrupted(capsys, toy, status):
+    with Library.open(toy) as library:
+        library.end_night(1, status)
+    out = run(capsys, "nights", "toy", "--library", toy)[1]
+    told = "its models have no score yet; `nightcrate league --refresh` scores them"
+    assert f"  no scores: {told}\n" in out and "was interrupted" not in out
+    page = (toy / "nights" / "toy" / "index.html").read_text()
+    assert told in page and "was interrupted" not in page
 
 
 @pytest.mark.parametrize("lies", ["{", "[]", '{"started_at": "1999"}'])

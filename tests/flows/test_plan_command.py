@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from flows.forecast import duration, forecast, forecast_text, size
 from flows.settings import ModelChoice, read_night
-from generation.cards import Weights, read_card, write_card
+from generation.cards import Pace, Weights, read_card, write_card
 from generation.file_list import KnownFile
 from generation.hub_lock import LockedRepository, lock
 from tests.flows.command_line import ROOT, run
@@ -122,6 +122,31 @@ def test_earlier_nights_of_the_library_are_the_better_measure(capsys, night, tmp
     masters = [path.stat().st_size for path in Path(tmp_path / "library" / "audio").rglob("*.flac")]
     assert told["bytes_per_sound"] == sum(masters) / len(masters)
     assert told["bytes_origin"] == "measured on 4 sounds of this library"
+
+
+def test_what_was_measured_at_another_length_is_scaled_to_the_one_asked_for(capsys, tmp_path):
+    write_toy_library(tmp_path / "library")  # its sounds were asked for with 1 s
+    write_card(tmp_path / "mine", read_card("tango").model_copy(update={"name": MODEL}))
+    path = write_night(tmp_path, f"[{{model: {tmp_path / 'mine'}, length_s: 2.5}}]")
+    _, out, _ = run(capsys, "plan", path, "--library", tmp_path / "library", "--json")
+    told = json.loads(out)["models"][0]
+    masters = [path.stat().st_size for path in Path(tmp_path / "library" / "audio").rglob("*.flac")]
+    assert told["bytes_per_sound"] == pytest.approx(2.5 * sum(masters) / len(masters))
+    assert told["bytes_origin"] == "measured on 4 sounds of this library, scaled from 1 s to 2.5 s"
+    assert told["seconds_per_sound"] == pytest.approx(2.5 * 0.25)
+    assert told["seconds_origin"] == "measured on 5 sounds of this library, scaled from 1 s to 2.5 s"
+
+
+def test_the_pace_of_a_card_is_scaled_to_the_length_asked_for(capsys, tmp_path):
+    card = read_card("tango").model_copy(update={"name": "mine", "pace": Pace(seconds_per_sound=8.0, on="a bench")})
+    write_card(tmp_path / "mine", card)
+    path = write_night(tmp_path, f"[{{model: {tmp_path / 'mine'}, length_s: 2.5}}]")
+    _, out, _ = run(capsys, "plan", path, "--library", tmp_path / "none")
+    scaled = 8.0 * 2.5 / card.length_s
+    assert (
+        f"mine: {scaled:.2f} s a sound (from the card, measured on a bench, scaled from {card.length_s:g} s to 2.5 s), "
+        "120 kB a sound (from the card, at most)"
+    ) in out
 
 
 # -------------------- models that are not on this machine

@@ -59,11 +59,26 @@ def test_exclusions_alone_list_what_is_left(capsys, library):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [(("bass", "--famly", "bass"), "--family"), (("--famly=bass", "-dark"), "--family"), (("bass", "-famly", "x"), "")]
-    + [(("bass", "-k"), "-k"), (("bass", "-k", "-bass"), "-k"), ((), "query")],
+    + [(("bass", "-k"), "-k"), (("bass", "-k", "-bass"), "-k"), ((), "query")]
+    + [(("-b",), "no such option: -b"), (("-h",), "no such option: -h"), (("bass", "-x"), "no such option: -x")],
 )
 def test_an_unknown_option_is_refused_with_the_nearest(capsys, arguments, told):
     code, out, err = run(capsys, "search", *arguments)
     assert (code, out) == (2, "") and told.lower() in err.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "quoted"),
+    [
+        (("search", "bass", "-k3", "-vocal"), "-vocal", "'bass -vocal'"),
+        (("search", "-vocal", "dark", "bass"), "dark bass", "'-vocal dark bass'"),
+        (("pack", "bass", "-c#2", "--out", "x.zip"), "-c#2", "'bass -c#2'"),
+    ],
+)
+def test_words_apart_are_refused_with_how_to_write_them(capsys, arguments, words, quoted):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert f"unexpected words: {words}; write all words of a query as one: {quoted}" in " ".join(err.split())
 
 
 def test_sounds_that_a_kill_left_without_vectors_are_told_beside_the_answer(capsys, library, tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sqlite3
+from contextlib import closing
 from html.parser import HTMLParser
 
 import pytest
@@ -30,6 +32,25 @@ def morning(tmp_path_factory):
             ]
         )
         yield look_back(library, night, 1, LEFT_OUT, None)
+
+
+def test_only_scores_of_this_nights_models_and_sounds_are_read(tmp_path):
+    night = write_toy_library(tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        library.add_scores(
+            [
+                ScoreRecord("sample", "1", "family [starter]", 0.5, None, "starter@1", n=1),
+                ScoreRecord("sample", "999", "family [starter]", 0.5, None, "starter@1", n=1),
+                ScoreRecord("model", MODEL, "KL [starter]", 1.25, None, "starter@1", n=4),
+                ScoreRecord("model", "other", "KL [starter]", 1.25, None, "starter@1", n=4),
+                ScoreRecord("model_family", f"{MODEL}/bass", "KL [starter]", 1.25, None, "starter@1", n=2),
+            ]
+        )
+        with closing(sqlite3.connect(library.path / "catalog.sqlite")) as rows, rows:
+            rows.execute("UPDATE score SET settings = '{' WHERE subject = '999'")  # whoever reads it stumbles
+        morning = look_back(library, night, 1, {}, None)
+    assert list(morning.heard) == [1]
+    assert [score.subject for score in morning.scores] == [MODEL, f"{MODEL}/bass"]
 
 
 class Page(HTMLParser):
