@@ -261,6 +261,7 @@ def test_no_batch_starts_that_would_end_after_the_deadline(model, tmp_path):
         assert (desk.night_id, told.night.status, told.made) == (first, "finished", 6)
 
 
+@pytest.mark.slow
 def test_a_night_past_its_deadline_still_leaves_a_usable_library(model, tmp_path):
     config = write_night(tmp_path / "night.yaml", [model], PROMPTS, embedder=EMBEDDER)
     path = tmp_path / "library"

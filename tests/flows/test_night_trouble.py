@@ -88,6 +88,7 @@ if os.geteuid() == 0:  # nobody else may mount one, and a small disk is the only
         assert "no room left, 1.5 MB are free and a night needs 10 MB" in one_line(ended.stderr)
         assert list(small_disk.iterdir()) == []
 
+    @pytest.mark.slow
     def test_a_night_is_not_gone_on_with_without_room(small_disk: Path, config: Path) -> None:
         with Library.open(small_disk / "library", create=True):
             pass

@@ -167,6 +167,7 @@ def test_a_folder_that_would_not_load_gets_no_name(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command_refuses_it_in_one_line(original: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     write_card(tmp_path / "mine", read_card("riffusion").model_copy(update={"length_s": 4.0}))
