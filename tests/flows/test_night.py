@@ -30,6 +30,7 @@ from tests.flows.command_line import run
 from tests.flows.night_kit import EMBEDDER, ROOT, write_model, write_night
 from tests.generation.toy_diffusion import toy_card, toy_tango
 
+pytestmark = pytest.mark.timeout(600)  # whole nights, each with a server of Prefect's that starts
 PROMPTS = "{cells: [bass, flute], max_qualities: 0}"  # 6 cells, one prompt each
 
 

@@ -314,7 +314,7 @@ def check_like_never_killed(killed: Path, whole: Path) -> None:
     files = {end[7] for end in ends if end[7]}
     assert sound_files(killed) == sound_files(whole) == files
     told, expected = (json.loads(said(library)[0]) for library in (killed, whole))
-    changing = ("started_at", "ended_at", "stage_seconds", "library", "page", "sounds", "scores")
+    changing = ("started_at", "ended_at", "written_at", "stage_seconds", "library", "page", "sounds", "scores")
     assert {key: told[key] for key in told if key not in changing} == {
         key: expected[key] for key in expected if key not in changing
     }

@@ -23,6 +23,7 @@ from flows.settings import read_night
 from tests.flows.command_line import process
 from tests.flows.night_kit import EMBEDDER, ROOT, said, start_night, write_model, write_night
 
+pytestmark = pytest.mark.timeout(600)  # whole nights, each with a server of Prefect's that starts
 PROMPTS = "{cells: [bass, flute], max_qualities: 0}"
 needs_prefect = pytest.mark.slow
 

@@ -32,6 +32,7 @@ from tests.flows.command_line import ROOT, process, refused, run
 from tests.flows.night_kit import said, start_night, write_model, write_night
 from tests.flows.toy_night import MODEL, RATE_HZ, tone, write_toy_library
 
+pytestmark = pytest.mark.timeout(600)  # whole nights, each with a server of Prefect's that starts
 TEXTS = ("synthetic dark bass, A1", "synthetic bright bass, E1", "acoustic vocal, A3")
 PAGES = {"index.html", "summary.json", "summary.txt"}
 
