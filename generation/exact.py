@@ -1,13 +1,12 @@
 """float32 that is float32: without TF32, which GPUs take in its place where they may.
 
 TF32 keeps three digits. With it the starter of Audio Latent Diffusion makes waves whose correlation with a CPU's is
-0.94 (measured by rounding on a CPU); scores are compared to more digits, and what a GPU embedded is searched on a CPU.
+0.94 (measured by rounding on a CPU).
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import ContextDecorator
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ import torch
 _EXACT = "ieee"
 
 
-class _ExactFloat32(ContextDecorator):
-    """A context, or a decorator, in which convolutions and products of float32 are computed in float32.
+class _ExactFloat32:
+    """A context in which convolutions and products of float32 are computed in float32.
 
     The setting is the whole process': of threads that are inside at once the first one makes it, and the last one that
     leaves puts it back. Other settings, such as determinism, stay as they are.

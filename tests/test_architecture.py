@@ -20,9 +20,9 @@ PACKAGES = ("generation", "catalog", "flows")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-# The only modules of generation that know sound, words and torch's settings but no network; catalog stands on these.
+# The only modules of generation that know sound and words but no network; catalog stands on these.
 SHARED = (
-    "generation.audio", "generation.descriptors", "generation.exact", "generation.prompts.vocabulary",
+    "generation.audio", "generation.descriptors", "generation.prompts.vocabulary",
 )  # fmt: skip
 # Library -> the only places that may import it.
 AT_HOME = {

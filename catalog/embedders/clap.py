@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from catalog.embedders.frontend import listening_wave
+from catalog.embedders.kernels import exact_float32
 from catalog.errors import EmbedderError
 from generation.audio import Clip
-from generation.exact import exact_float32
 
 BATCH = 32
 
@@ -70,7 +70,7 @@ class TransformersClap:
         return int(self._extractor.sampling_rate)
 
     @torch.inference_mode()
-    @exact_float32
+    @exact_float32()
     def embed_audio(self, clips: Sequence[Clip]) -> np.ndarray:
         """Embed clips of any rate. Returns float32 [n, dim], rows of length 1."""
         out = [np.zeros((0, self.dim), np.float32)]
@@ -88,7 +88,7 @@ class TransformersClap:
         return np.concatenate(out)
 
     @torch.inference_mode()
-    @exact_float32
+    @exact_float32()
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """Embed sentences. Returns float32 [n, dim], rows of length 1."""
         out = [np.zeros((0, self.dim), np.float32)]

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from catalog.embedders import STARTER_DIR
 from catalog.embedders.frontend import listening_wave, log_mel
 from catalog.embedders.judge_net import JudgeNet
+from catalog.embedders.kernels import exact_float32
 from catalog.errors import EmbedderError
 from generation.audio import Clip, file_sha256
-from generation.exact import exact_float32
 
 BATCH = 32
 FEWEST = 4
@@ -53,7 +53,7 @@ class Judge:
         return self._id
 
     @torch.inference_mode()
-    @exact_float32
+    @exact_float32()
     def posteriors(self, clips: Sequence[Clip]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Judge clips of any rate.
 

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from catalog.embedders.frontend import listening_wave
+from catalog.embedders.kernels import exact_float32
 from catalog.embedders.laion_checkpoint import LaionCheckpoint, TextTower, read_laion_checkpoint
 from catalog.errors import EmbedderError
 from generation.audio import Clip, file_sha256
-from generation.exact import exact_float32
 
 SAMPLE_RATE_HZ = 48_000
 LENGTH_S = 10.0
@@ -61,7 +61,7 @@ class LaionClap:
         self.dim = checkpoint.dim
 
     @torch.inference_mode()
-    @exact_float32
+    @exact_float32()
     def embed_audio(self, clips: Sequence[Clip]) -> np.ndarray:
         """Embed sounds of any rate: their first 10 s, repeated to fill 10 s as in LAION's training.
 
@@ -76,7 +76,7 @@ class LaionClap:
         return np.concatenate(rows)
 
     @torch.inference_mode()
-    @exact_float32
+    @exact_float32()
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """Embed texts, each cut at 77 tokens. Returns float32 [n, dim], rows of length 1."""
         rows = [np.zeros((0, self.dim), np.float32)]

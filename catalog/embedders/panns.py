@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from catalog.embedders.kernels import keep_turned, parts_in_cache, turned_convolution
+from catalog.embedders.kernels import exact_float32, keep_turned, parts_in_cache, turned_convolution
 from catalog.embedders.published_weights import (
     SAFETENSORS,
     PublishedFile,
@@ -28,7 +28,6 @@ from catalog.embedders.published_weights import (
 )
 from catalog.embedders.waveforms import SAMPLE_RATE_HZ, at_least, checked_waveforms, one_waveform
 from catalog.errors import EmbedderError
-from generation.exact import exact_float32
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +160,7 @@ class Cnn14(nn.Module):
         device = self.fc1.weight.device
         self.eval()
         embeddings, logits = [np.zeros((0, DIM), np.float32)], [np.zeros((0, CLASSES), np.float32)]
-        with exact_float32:
+        with exact_float32():
             size = max(1, min(BATCH, BATCH_SAMPLES // waves.shape[1]))
             for start in range(0, len(waves), size):
                 part = waves[start : start + size]

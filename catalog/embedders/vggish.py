@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from catalog.embedders.kernels import keep_turned, parts_in_cache, turned_convolution
+from catalog.embedders.kernels import exact_float32, keep_turned, parts_in_cache, turned_convolution
 from catalog.embedders.published_weights import (
     SAFETENSORS,
     PublishedFile,
@@ -25,7 +25,6 @@ from catalog.embedders.published_weights import (
     read_published_weights,
 )
 from catalog.embedders.waveforms import SAMPLE_RATE_HZ, at_least, checked_waveforms, one_waveform
-from generation.exact import exact_float32
 
 PUBLISHED = PublishedFile(
     name="vggish-10086976.pth",
@@ -127,7 +126,7 @@ class VGGish(nn.Module):
         frames = heard.shape[1]
         out = [np.zeros((0, DIM), np.float32)]
         device = next(self.parameters()).device
-        with exact_float32:
+        with exact_float32():
             for start in range(0, len(waves) * frames, GROUP):
                 places = np.arange(start, min(start + GROUP, len(waves) * frames))
                 part = log_mel_examples(heard[places // frames, places % frames])[:, 0]
