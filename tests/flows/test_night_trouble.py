@@ -163,7 +163,7 @@ def test_an_error_that_nobody_expected_keeps_its_traceback_once(tmp_path: Path) 
 
 
 @needs_prefect
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])  # SIGHUP goes the way of SIGTERM
 def test_told_to_stop_it_says_so_and_leaves_nothing_behind(number: int, long_night: Path, tmp_path: Path) -> None:
     """As systemd tells it: the server is sent the same signal; Ctrl-C is for the night alone."""
     library = tmp_path / "library"
