@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,12 @@ from transformers import GPT2LMHeadModel
 from generation.errors import CardError, GenerationError
 from generation.portions import is_out_of_memory
 from generation.registry import LoadedModel, load_model
-from tests.generation.toy_any_diffusers import toy_audioldm2, toy_stable_audio
+from tests.generation.toy_any_diffusers import ANY_TOYS, toy_stable_audio
 from tests.generation.toy_diffusion import WIDTH
 from tests.generation.toy_model import write_model_card
 
-CARDS: dict[str, dict[str, Any]] = {
-    "stable-audio": {"sample_rate_hz": 4000, "length_s": 0.25},
-    "audioldm2": {"sample_rate_hz": 16000, "length_s": 0.16},
-}
-MAKERS: dict[str, Callable[[], Any]] = {"stable-audio": toy_stable_audio, "audioldm2": toy_audioldm2}
+CARDS = {name: fields for name, (_, fields) in ANY_TOYS.items()}
+MAKERS = {name: make for name, (make, _) in ANY_TOYS.items()}
 
 
 def card(folder: Path, name: str, **changes: Any) -> Path:

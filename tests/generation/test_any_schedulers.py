@@ -14,13 +14,12 @@ import pytest
 from generation.errors import CardError
 from generation.registry import LoadedModel, load_model
 from generation.sampling import check_sampling
-from tests.generation.toy_any_diffusers import toy_audioldm2, toy_stable_audio
+from tests.generation.toy_any_diffusers import ANY_TOYS
 from tests.generation.toy_flow_matching import toy_long_cat, toy_stable_audio_3
 from tests.generation.toy_model import write_model_card
 
 MAKERS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-    "stable-audio": (toy_stable_audio, {"sample_rate_hz": 4000, "length_s": 0.25}),
-    "audioldm2": (toy_audioldm2, {"sample_rate_hz": 16000, "length_s": 0.16}),
+    **ANY_TOYS,
     "long-cat": (toy_long_cat, {"sample_rate_hz": 8000, "length_s": 0.1}),
     "stable-audio-3": (toy_stable_audio_3, {"sample_rate_hz": 8000, "length_s": 0.25}),
 }

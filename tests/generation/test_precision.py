@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,18 @@ from generation.exact import exact_float32
 from generation.precision import DTYPES, set_dtype
 from generation.registry import LoadedModel, load_model
 from generation.sampling import check_sampling
-from tests.generation.toy_any_diffusers import toy_audioldm2, toy_stable_audio
+from tests.generation.toy_any_diffusers import ANY_TOYS
 from tests.generation.toy_diffusion import LONG, SHORT, TOYS, write_toys
 from tests.generation.toy_model import write_model_card
 
-OTHERS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-    "stable-audio": (toy_stable_audio, {"sample_rate_hz": 4000, "length_s": 0.25}),
-    "audioldm2": (toy_audioldm2, {"sample_rate_hz": 16000, "length_s": 0.16}),
-}
-EVERY = [*TOYS, *OTHERS]
+EVERY = [*TOYS, *ANY_TOYS]
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every toy saved under its technique's name."""
     root = write_toys(tmp_path_factory.mktemp("toys"))
-    for name, (make, fields) in OTHERS.items():
+    for name, (make, fields) in ANY_TOYS.items():
         make().save_pretrained(root / name)
         write_model_card(root / name, technique="diffusers", defaults={"steps": 3, "guidance_scale": 2.0}, **fields)
     return root

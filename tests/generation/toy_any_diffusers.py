@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -97,3 +98,10 @@ def toy_audioldm2() -> AudioLDM2Pipeline:
         scheduler=DDIMScheduler(clip_sample=False, num_train_timesteps=100),
         vocoder=toy_vocoder(),
     )
+
+
+ANY_TOYS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    "stable-audio": (toy_stable_audio, {"sample_rate_hz": 4000, "length_s": 0.25}),
+    "audioldm2": (toy_audioldm2, {"sample_rate_hz": 16000, "length_s": 0.16}),
+}
+"""Name -> how to make a toy, and what its card says of it."""
