@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from catalog.errors import LibraryError
+from generation.downloads import free_bytes
 
 NEEDED_BYTES = 10_000_000
 """Measured of a night of 12 small sounds at its widest: 5.5 MB Prefect's database with its log, 1.6 MB all else."""
-
-
-def free_bytes(folder: Path) -> int:
-    """Bytes that a user may still write where `folder` lies, or would lie: it need not be there yet."""
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free
 
 
 def need_room(folder: Path, needed_bytes: int = NEEDED_BYTES) -> None:

@@ -146,12 +146,17 @@ def _stream(url: str, out: BufferedWriter, headers: Mapping[str, str], told: Cal
             told(len(new))
 
 
+def free_bytes(folder: Path) -> int:
+    """Bytes that a user may still write where `folder` lies, or would lie: it need not be there yet."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
 def check_free_bytes(names: str, place: Path, bytes_needed: int, otherwise: str) -> None:
     """Raise HubError when the disk of a folder, which need not exist yet, has no room for so many bytes."""
-    place = place.absolute()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    free = free_bytes(place)
     if bytes_needed > free:
         raise HubError(
             f"{names}: {bytes_needed} bytes are needed, but only {free} are free in {place}; make room, or {otherwise}"

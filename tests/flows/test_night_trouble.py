@@ -18,8 +18,9 @@ import pytest
 from catalog.errors import LibraryError
 from catalog.library import Library
 from flows.order import read_order
-from flows.room import free_bytes, need_room
+from flows.room import need_room
 from flows.settings import read_night
+from generation.downloads import free_bytes
 from tests.flows.command_line import process
 from tests.flows.night_kit import EMBEDDER, ROOT, said, start_night, write_model, write_night
 
