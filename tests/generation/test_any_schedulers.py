@@ -14,16 +14,10 @@ import pytest
 from generation.errors import CardError
 from generation.registry import LoadedModel, load_model
 from generation.sampling import check_sampling
-from tests.generation.toy_any_diffusers import ANY_TOYS
-from tests.generation.toy_flow_matching import toy_long_cat, toy_stable_audio_3
-from tests.generation.toy_model import write_model_card
+from tests.generation.toy_any_diffusers import ANY_DEFAULTS, ANY_TOYS, AnyToys, write_any_toy_card, write_any_toys
+from tests.generation.toy_flow_matching import FLOW_TOYS, toy_long_cat
 
-MAKERS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-    **ANY_TOYS,
-    "long-cat": (toy_long_cat, {"sample_rate_hz": 8000, "length_s": 0.1}),
-    "stable-audio-3": (toy_stable_audio_3, {"sample_rate_hz": 8000, "length_s": 0.25}),
-}
-DEFAULTS = {"steps": 3, "guidance_scale": 3.0}
+EVERY: AnyToys = {**ANY_TOYS, **FLOW_TOYS}
 FITTING = ["ddpm", "ddim", "dpm-solver++", "euler-ancestral"]
 """What fits a network that was trained on a thousand numbered times, as AudioLDM 2's."""
 EDM = "edm-dpm-solver++"
@@ -39,24 +33,18 @@ REFUSED = [
 
 
 def card(folder: Path, name: str, **defaults: Any) -> Path:
-    return write_model_card(
-        folder, name=name, technique="diffusers", defaults={**DEFAULTS, **defaults}, **MAKERS[name][1]
-    )
+    return write_any_toy_card(folder, name, EVERY, defaults={**ANY_DEFAULTS, **defaults})
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All four, saved as diffusers saves them, with a card each."""
-    root = tmp_path_factory.mktemp("pipelines")
-    for name, (make, _) in MAKERS.items():
-        make().save_pretrained(root / name)
-        card(root / name, name)
-    return root
+    return write_any_toys(tmp_path_factory.mktemp("pipelines"), EVERY)
 
 
 @pytest.fixture(scope="module")
 def models(folders: Path) -> dict[str, LoadedModel]:
-    return {name: load_model(folders / name) for name in MAKERS}
+    return {name: load_model(folders / name) for name in EVERY}
 
 
 @pytest.fixture
@@ -120,7 +108,7 @@ def test_the_cards_scheduler_takes_the_place_of_the_saved_one(
     assert np.array_equal(wave(own, scheduler="ddim"), wave(usual))
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_unknown_one_is_refused(models: dict[str, LoadedModel], copy: Callable[..., Path], name: str) -> None:
     line = refused(lambda: wave(models[name], scheduler="edm"))
     assert line.startswith(f"{name}: there is no scheduler 'edm'")

@@ -20,9 +20,9 @@ from generation.registry import load_model
 from generation.training.denoising_parts import load_autoencoder, load_text_side, load_vocoder
 from generation.training.denoising_settings import PictureSettings
 from tests.generation.test_pipeline_riffusion import stable_diffusion
-from tests.generation.toy_any_diffusers import toy_audioldm2, toy_stable_audio
+from tests.generation.toy_any_diffusers import ANY_TOYS, write_any_toys
 from tests.generation.toy_diffusion import SHORT, write_toys
-from tests.generation.toy_flow_matching import toy_long_cat
+from tests.generation.toy_flow_matching import FLOW_TOYS
 from tests.generation.toy_model import write_model_card
 
 TEXT_ENCODER, VOCODER = "text_encoder/model.safetensors", "vocoder/model.safetensors"
@@ -32,14 +32,7 @@ UNET, VAE = "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_m
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole folder of every technique, with its card."""
-    root = write_toys(tmp_path_factory.mktemp("whole"))
-    toy_stable_audio().save_pretrained(root / "stable-audio")
-    write_model_card(root / "stable-audio", technique="diffusers", sample_rate_hz=4000, length_s=0.25)
-    toy_audioldm2().save_pretrained(root / "audioldm2")
-    write_model_card(root / "audioldm2", technique="diffusers", length_s=0.16)
-    toy_long_cat().save_pretrained(root / "long-cat")
-    write_model_card(root / "long-cat", technique="diffusers", sample_rate_hz=8000, length_s=0.1)
-    return root
+    return write_any_toys(write_toys(tmp_path_factory.mktemp("whole")), {**ANY_TOYS, **FLOW_TOYS})
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from generation.exact import exact_float32
 from generation.precision import DTYPES, set_dtype
 from generation.registry import LoadedModel, load_model
 from generation.sampling import check_sampling
-from tests.generation.toy_any_diffusers import ANY_TOYS
+from tests.generation.tones import spectral_distance
+from tests.generation.toy_any_diffusers import ANY_TOYS, write_any_toys
 from tests.generation.toy_diffusion import LONG, SHORT, TOYS, write_toys
-from tests.generation.toy_model import write_model_card
 
 EVERY = [*TOYS, *ANY_TOYS]
 
@@ -27,11 +27,7 @@ EVERY = [*TOYS, *ANY_TOYS]
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every toy saved under its technique's name."""
-    root = write_toys(tmp_path_factory.mktemp("toys"))
-    for name, (make, fields) in ANY_TOYS.items():
-        make().save_pretrained(root / name)
-        write_model_card(root / name, technique="diffusers", defaults={"steps": 3, "guidance_scale": 2.0}, **fields)
-    return root
+    return write_any_toys(write_toys(tmp_path_factory.mktemp("toys")))
 
 
 @cache
@@ -62,14 +58,8 @@ def test_the_sound_is_near_to_float32s_and_the_same_every_time(folders: Path, na
     assert np.isfinite(rounded).all() and rounded.std() > 0
     assert not np.array_equal(exact, rounded)
     other = wave_of(folders / name, "float32", SHORT, 4)
-    assert distance(exact, rounded) < 0.5 * distance(exact, other)
+    assert spectral_distance(exact, rounded) < 0.5 * spectral_distance(exact, other)
     assert np.array_equal(wave_of(folders / name, "bfloat16"), rounded)
-
-
-def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Between the magnitudes of two spectra: Griffin-Lim's phase makes much of little."""
-    spectra = [np.abs(np.fft.rfft(wave, axis=-1)) for wave in (one, other)]
-    return float(np.linalg.norm(spectra[0] - spectra[1]) / np.linalg.norm(spectra[0]))
 
 
 @pytest.mark.parametrize("name", TOYS)

@@ -35,5 +35,11 @@ def steady(midi_note: float = 57.0, seconds: float = 1.0, rate_hz: int = RATE_HZ
     return peak * np.sin(2 * np.pi * hz(midi_note) * time_s) * np.clip(time_s / 0.02, 0, 1)
 
 
+def spectral_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Between the magnitudes of two spectra, of the first one's: Griffin-Lim's phase makes much of little."""
+    spectra = [np.abs(np.fft.rfft(wave, axis=-1)) for wave in (one, other)]
+    return float(np.linalg.norm(spectra[0] - spectra[1]) / np.linalg.norm(spectra[0]))
+
+
 def clip(*channels: np.ndarray, rate_hz: int = RATE_HZ) -> Clip:
     return Clip(np.stack(channels).astype(np.float32), rate_hz)

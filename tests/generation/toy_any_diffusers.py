@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from transformers import (
 )
 
 from tests.generation.toy_diffusion import WIDTH, toy_t5, toy_vocoder
+from tests.generation.toy_model import write_model_card
 
 _WORDS = ("▁dark", "▁bass", "▁bright", "▁flute", "▁A2", ",")
 _LETTERS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abdefhiklrstuA2,Ġ")
@@ -100,8 +102,25 @@ def toy_audioldm2() -> AudioLDM2Pipeline:
     )
 
 
-ANY_TOYS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+ANY_DEFAULTS = {"steps": 3, "guidance_scale": 3.0}
+AnyToys = Mapping[str, tuple[Callable[[], Any], dict[str, Any]]]
+"""Name -> how to make a toy, and what its card says of it."""
+
+ANY_TOYS: AnyToys = {
     "stable-audio": (toy_stable_audio, {"sample_rate_hz": 4000, "length_s": 0.25}),
     "audioldm2": (toy_audioldm2, {"sample_rate_hz": 16000, "length_s": 0.16}),
 }
-"""Name -> how to make a toy, and what its card says of it."""
+
+
+def write_any_toy_card(folder: Path, name: str, toys: AnyToys = ANY_TOYS, **changes: Any) -> Path:
+    """Put the card of a toy into a folder; return the folder."""
+    fields = {"name": name, "technique": "diffusers", "defaults": ANY_DEFAULTS, **toys[name][1]}
+    return write_model_card(folder, **{**fields, **changes})
+
+
+def write_any_toys(root: Path, toys: AnyToys = ANY_TOYS) -> Path:
+    """Save toys as diffusers saves them, with a card each, below `root`."""
+    for name, (make, _) in toys.items():
+        make().save_pretrained(root / name)
+        write_any_toy_card(root / name, name, toys)
+    return root

@@ -20,7 +20,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from tests.generation.toy_any_diffusers import t5_tokenizer
+from tests.generation.toy_any_diffusers import AnyToys, t5_tokenizer
 from tests.generation.toy_diffusion import WIDTH
 
 _WORDS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁dark", "▁bass", "▁bright", "▁flute", "▁", *"abdrsk")
@@ -79,3 +79,9 @@ def toy_stable_audio_3() -> StableAudio3Pipeline:
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(stochastic_sampling=True),
     )
+
+
+FLOW_TOYS: AnyToys = {
+    "long-cat": (toy_long_cat, {"sample_rate_hz": 8000, "length_s": 0.1}),
+    "stable-audio-3": (toy_stable_audio_3, {"sample_rate_hz": 8000, "length_s": 0.25}),
+}
