@@ -14,7 +14,7 @@ from catalog.library import Library
 from catalog.records import BatchRecord
 from flows.deadline import Deadline
 from flows.judging import Judging
-from flows.order import Order, job_record, model_record
+from flows.order import Order, job_record, model_record, model_settings
 from flows.pace import seconds_per_sound
 from flows.rounds import in_batches, known_tries
 from flows.standing import jobs_left, night_name, outcomes
@@ -108,6 +108,10 @@ class Bench:
         self.library.plan(self.night_id, [[job_record(job) for job in batch] for batch in fixed])
 
     def _expected_s(self, batch: BatchRecord) -> float | None:
-        """Seconds that a batch will take as far as anybody can know; None when nobody can."""
-        pace = seconds_per_sound(self.library, self.order.models[batch.model].card)
+        """Seconds that a batch will take as far as anybody can know; None when nobody can, or where nothing ends it."""
+        if self._deadline.ends_at is None:
+            return None
+        model = self.order.models[batch.model]
+        length_s = model_settings(model, self.order.choices[batch.model]).length_s
+        pace = seconds_per_sound(self.library, model.card, length_s)
         return None if pace is None else pace.seconds * len(batch.job_keys)

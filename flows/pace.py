@@ -34,21 +34,19 @@ class Room:
     origin: str
 
 
-def seconds_per_sound(library: Library | None, card: ModelCard, length_s: float | None = None) -> Pace | None:
+def seconds_per_sound(library: Library | None, card: ModelCard, length_s: float) -> Pace | None:
     """The pace of a model; None when it made nothing in this library and its card has no figure.
 
     Measured at another length than length_s, it is scaled in proportion: about so grows the work of a network that can
-    make any length. None takes the figure as it is.
+    make any length.
     """
     measured = library.pace(card.name) if library else None
     if library and measured is not None:
-        factor, scaled = 1.0, ""
-        if length_s is not None:
-            made = library.sample_ids(SampleFilter(models=(card.name,), statuses=(ACCEPTED, REJECTED)))
-            factor, scaled = _scale(_length_asked_s(library, made, card), length_s)
+        made = library.sample_ids(SampleFilter(models=(card.name,), statuses=(ACCEPTED, REJECTED)))
+        factor, scaled = _scale(_length_asked_s(library, made, card), length_s)
         return Pace(measured[0] * factor, f"measured on {measured[1]} sounds of this library{scaled}")
     if card.pace is not None:
-        factor, scaled = _scale(card.length_s, card.length_s if length_s is None else length_s)
+        factor, scaled = _scale(card.length_s, length_s)
         return Pace(card.pace.seconds_per_sound * factor, f"from the card, measured on {card.pace.on}{scaled}")
     return None
 

@@ -249,7 +249,7 @@ def test_no_batch_starts_that_would_end_after_the_deadline(model, tmp_path):
         desk = bench(library, config, stop=stop)
         batches = desk.batches_left("toy-chopan")
         making.make_batch(desk, making.load_model(str(model)), next(batches))
-        pace = seconds_per_sound(library, desk.order.models["toy-chopan"].card)
+        pace = seconds_per_sound(library, desk.order.models["toy-chopan"].card, 1.008)
         assert pace is not None
         clock[0] += timedelta(hours=1) - timedelta(seconds=pace.seconds / 2)
         assert list(batches) == [] and desk.out_of_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from flows.judging import read_judging
 from flows.order import job_record, read_order
 from flows.settings import read_night
 from generation.audio import Clip, read_clip
-from generation.cards import Weights, list_cards
+from generation.cards import Pace, Weights, list_cards
 from generation.errors import CardError
 from generation.sampling import check_sampling
 from tests.flows.command_line import refused
@@ -236,6 +237,22 @@ def test_a_night_makes_the_length_it_names(tango: Path, night: Callable[..., Pat
         usual, longer = library.samples(SampleFilter(statuses=("accepted", "rejected")))
         lengths = [read_clip(library.path / str(each.file)).duration_s for each in (usual, longer)]
         assert lengths == [0.32, 0.64], "raw, for no toy's sound is accepted"
+
+
+def test_a_deadline_reckons_with_the_length_that_was_asked_for(night: Callable[..., Path], tmp_path: Path) -> None:
+    pipeline = toy_tango()
+    pipeline.save_pretrained(tmp_path / "slow")
+    pace = Pace(seconds_per_sound=100.0, on="a bench")
+    write_card(tmp_path / "slow", toy_card("tango", pipeline, name="slow", pace=pace))
+    now = datetime(2026, 11, 24, 22, 0, tzinfo=UTC)
+    stop = Deadline(now + timedelta(seconds=150), now=lambda: now)
+    started = []
+    for number, asked in enumerate(("", f", length_s: {2 * pipeline.codec.duration_s}")):
+        order = read_order(*read_night(str(night(f"model: slow{asked}"))))
+        with Library.open(tmp_path / f"library-{number}", create=True) as library:
+            bench = Bench(library, order, read_judging("default"), stop, "cpu")
+            started.append(next(bench.batches_left("slow"), None) is not None)
+    assert started == [True, False]
 
 
 def test_sounds_of_four_channels_fail_alone(chopan: Path, stable_audio: Path, tmp_path: Path) -> None:
