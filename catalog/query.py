@@ -15,6 +15,7 @@ from functools import cache
 
 from catalog.leanings import LEANING, balance, leanings, spelled_out
 from catalog.records import SampleFilter, SampleRecord
+from catalog.registers import asked_register
 from generation.prompts.vocabulary import OPPOSITE, Understood, in_english, note_name, understand
 
 _TOKENS = re.compile(r'(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+))')
@@ -71,12 +72,19 @@ class Query:
         return tuple(dict.fromkeys((english, spelled_out(english, leanings(wanted)))))
 
     @property
+    def register(self) -> int:
+        """-1 where low notes are asked for, 1 where high ones are, else 0, as where the note itself is named."""
+        if self.understood.note is not None:
+            return 0
+        return asked_register(self.text, (*self.understood.words_excluded, *self.excluded))
+
+    @property
     def settles(self) -> bool:
         """Whether a word names or leans to anything that sounds have, or nothing but denies."""
         asked = self.understood
         denied = (*asked.families_excluded, *asked.instruments_excluded, *asked.sources_excluded)
         only_denies = not self.words and bool((*denied, *asked.qualities_excluded, *asked.words_excluded))
-        return _names(asked) or bool(leanings(asked)) or only_denies
+        return _names(asked) or bool(leanings(asked)) or bool(self.register) or only_denies
 
 
 def _said(meaning: Understood) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ A search ranks by the sum of four opinions:
 - the tags: what family, instrument, source, qualities and, within the named family, measured note are worth where
   they are what the words mean (catalog/query.py). Prompts are known, so a sound of the wrong family has to lie three
   standard deviations nearer before it is shown first;
-- the leanings of words that settle nothing ("pad", "soft"; catalog/leanings.py), which are worth less;
+- the leanings of words that settle nothing ("pad", "soft"; catalog/leanings.py), which are worth less, and where
+  the measured note lies among those of its family for "low" and "high" (catalog/registers.py);
 - the words: up to WORD_WEIGHT for the best full-text match, which finds what no thesaurus holds.
 
 Without full text the ear alone ranks. Filters, minus words and denials decide beforehand which sounds take part.
@@ -27,6 +28,7 @@ from catalog.index import VectorIndex
 from catalog.leanings import leanings
 from catalog.query import NEAR_NOTE, Query, agreement, contradicts, excluder, filter_text, parse_query
 from catalog.records import KEEP, SampleFilter, SampleRecord
+from catalog.registers import in_register
 from catalog.scores.percentile import percentiles
 from generation.audio import Clip
 from generation.descriptors import NO_SOUND_DBFS, raw_facts
@@ -91,6 +93,8 @@ def search(
     ear = heard.deviations()
     best_word = max((worded[s.id] for s in records if s.id in worded), default=0.0)
 
+    registers = in_register(parsed.register, records) if fulltext else {}
+
     ranked = []
     for sample in records:
         total = ear[sample.id]
@@ -98,8 +102,9 @@ def search(
         if fulltext:
             agreed, reasons = agreement(parsed, sample)
             word = worded.get(sample.id, 0.0) / best_word if best_word > 0 else 0.0
-            total += agreed + WORD_WEIGHT * word
-            why = (*reasons, *why)
+            place, told = registers.get(sample.id, (0.0, ""))
+            total += agreed + place + WORD_WEIGHT * word
+            why = (*reasons, *((told,) if place > 0 else ()), *why)
         ranked.append((-total, sample.id, heard.hit(sample, why)))
     ranked.sort(key=lambda entry: entry[:2])
     return [hit for _, _, hit in ranked[:k]]
@@ -134,8 +139,8 @@ def fitting(library: Library, embedder: Embedder, query: str, filters: SampleFil
 
     Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the family and
     the source that the query names, without the opposite of a quality, and with what words like "pad" lean to
-    (query.contradicts). Raises SearchError as `search`
-    does, and for a query of which no word means anything here.
+    (query.contradicts), and of "low" and "high" that half of each family, by measured notes. Raises SearchError as
+    `search` does, and for a query of which no word means anything here.
     """
     unknown = nothing_known(library, query)
     if unknown:
@@ -143,9 +148,12 @@ def fitting(library: Library, embedder: Embedder, query: str, filters: SampleFil
             f"{unknown}, so nothing here is known to fit; say it in other words, or leave the words out and choose "
             "by --family, --source or --quality"
         )
-    contradicting = contradicts(parse_query(query))
+    parsed = parse_query(query)
+    contradicting = contradicts(parsed)
     hits = search(library, embedder, query, filters, max(library.count(), 1))
-    return [hit for hit in hits if not contradicting(hit.sample)]
+    places = in_register(parsed.register, [hit.sample for hit in hits])
+    off = {hit.sample.id for hit in hits if parsed.register and places.get(hit.sample.id, (-1.0, ""))[0] < 0}
+    return [hit for hit in hits if hit.sample.id not in off and not contradicting(hit.sample)]
 
 
 def similar(
