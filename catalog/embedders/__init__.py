@@ -7,7 +7,7 @@ the judges of published FAD, FD and KL, hear 16 kHz waveforms and are loaded on 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["STARTER_DIR", "Cnn14", "Embedder", "VGGish", "load_embedder"]
 
 STARTER_DIR = Path(__file__).resolve().parents[1] / "starter"
+STARTER_NAME = "clap-starter"
 _NETWORKS = {"VGGish": "catalog.embedders.vggish", "Cnn14": "catalog.embedders.panns"}
 
 
@@ -56,16 +57,30 @@ class Embedder(Protocol):
         """Return float32 [n, dim], rows of length 1."""
 
 
-def load_embedder(spec: str = "starter", device: str = "cpu") -> Embedder:
+def load_embedder(spec: str = "starter", device: str | Callable[[], str] = "cpu") -> Embedder:
     """Load an embedder: "starter", "transformers:FOLDER_OR_HUB_ID[@REVISION]" or "laion:FILE.pt".
 
-    Every backend passes the self-test for collapsed text vectors before it is handed out. Raises EmbedderError.
+    Every backend passes the self-test for collapsed text vectors before it is handed out.
+
+    Args:
+        spec: which one.
+        device: where it runs. A function that says so lets the starter answer words at once and load what hears
+            sounds with the first of them, for a search may hear none; the others ask it right away.
+
+    Raises:
+        EmbedderError: there is no such embedder, or it is damaged or of no use.
     """
     kind, _, place = spec.partition(":")
+    if kind == "starter" and not place and callable(device):
+        from catalog.embedders.starter_clap import StarterClap
+
+        embedder: Embedder = StarterClap(STARTER_DIR / "clap", STARTER_NAME, device)
+        return _checked(embedder)
+    device = device() if callable(device) else device
     if kind == "starter" and not place:
         from catalog.embedders.clap import TransformersClap
 
-        embedder: Embedder = TransformersClap(str(STARTER_DIR / "clap"), name="clap-starter", device=device)
+        embedder = TransformersClap(str(STARTER_DIR / "clap"), STARTER_NAME, device)
     elif kind == "transformers" and place:
         from catalog.embedders.clap import TransformersClap
 
@@ -78,6 +93,10 @@ def load_embedder(spec: str = "starter", device: str = "cpu") -> Embedder:
         raise EmbedderError(
             f"embedder '{spec}' is not known; use starter, transformers:FOLDER_OR_HUB_ID or laion:FILE.pt"
         )
+    return _checked(embedder)
+
+
+def _checked(embedder: Embedder) -> Embedder:
     from catalog.embedders.selftest import check_text_vectors
 
     check_text_vectors(embedder)

@@ -151,11 +151,15 @@ def check_models(library: Library, where: SampleFilter) -> None:
 
 
 def library_embedder(library: Library, device: str | None) -> Embedder:
-    """The embedder that this library was heard with: that of its newest night, else the starter's."""
-    from catalog.embedders import load_embedder
-    from flows.settings import device_name, newest_config
+    """The embedder that this library was heard with: that of its newest night, else the starter's.
 
-    return load_embedder(str(newest_config(library).get("embedder", "starter")), device_name(device))
+    Which device is the best is asked where a sound is heard: that takes torch, and a search by words does not.
+    """
+    from catalog.embedders import load_embedder
+    from flows.settings import device_name, newest_config, read_environment
+
+    place = device_name(device) if device or read_environment().device else None
+    return load_embedder(str(newest_config(library).get("embedder", "starter")), lambda: place or device_name(None))
 
 
 def answer(content: Any, as_json: bool, text: str) -> None:
