@@ -24,7 +24,7 @@ from flows.commands import (
     training,
     upkeep,
 )
-from flows.settings import share_cores
+from flows.place import share_cores
 from generation.errors import GenerationError
 
 app = typer.Typer(

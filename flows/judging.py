@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from catalog.gate import CanarySettings, GateSettings
-from flows.settings import newest_config
+from flows.place import newest_config
 from generation.finish import FinishSettings
 from generation.shipped import config_path
 from generation.strict_yaml import StrictModel, load_yaml

@@ -20,9 +20,10 @@ from flows.judging import read_judging
 from flows.novelty import read_banks
 from flows.order import check_samplings, choose_models, read_order
 from flows.page import write_morning
+from flows.place import device_name
 from flows.prefect_server import serving
 from flows.room import need_room
-from flows.settings import NightConfig, device_name
+from flows.settings import NightConfig
 from flows.standing import is_complete, latest_night
 from flows.summary import Morning, look_back
 from generation.errors import GenerationError

@@ -13,8 +13,9 @@ from catalog.fingerprint import fingerprint
 from catalog.library import Library
 from catalog.novelty import STARTER_BANK, NoveltyBank, make_bank
 from catalog.records import Kinship
+from flows.place import newest_config
 from flows.progress import progress
-from flows.settings import DEFAULT_BANKS, newest_config
+from flows.settings import DEFAULT_BANKS
 from generation.audio import Clip, read_clip
 from generation.corpus.nsynth import Corpus, Note, clip_of
 from generation.errors import AudioError

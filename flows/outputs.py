@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.settings import SettingsError
+from flows.place import SettingsError
 
 
 def only_replacing(path: Path, *suffixes: str) -> Path:

@@ -13,7 +13,8 @@ from catalog.library import Library
 from catalog.records import NightRecord, NightSummary, SampleFilter
 from catalog.writer_lock import in_use
 from flows.order import Order, choose_models, model_settings
-from flows.settings import NightConfig, library_folder, read_night
+from flows.place import library_folder
+from flows.settings import NightConfig, read_night
 from flows.summary import Morning, look_back, standing
 from generation.errors import ConfigError, GenerationError
 from generation.prompts.plan import ModelSettings, plan_jobs

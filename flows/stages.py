@@ -16,8 +16,9 @@ from catalog.scores.extractors import Extractor
 from catalog.search import sample_scores
 from flows.judging import gate_of, read_judging
 from flows.novelty import banks_of_library, flag_copies
+from flows.place import newest_config
 from flows.progress import progress
-from flows.settings import DEFAULT_BANKS, newest_config
+from flows.settings import DEFAULT_BANKS
 from generation.audio import Clip, read_clip
 from generation.corpus.nsynth import Corpus
 from generation.errors import AudioError

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.errors import CatalogError
 from flows.parents import parents_of
-from flows.settings import device_name, share_cores
+from flows.place import device_name, share_cores
 from generation.corpus.info import read_info
 from generation.errors import ConfigError, GenerationError
 from generation.shipped import config_path

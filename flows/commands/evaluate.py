@@ -44,7 +44,7 @@ def evaluate(
 ) -> None:
     """Measure the models as the thesis did, beside its own figures; the same command goes on where it stopped."""
     from flows.evaluation.settings import read_evaluation
-    from flows.settings import device_name
+    from flows.place import device_name
 
     evaluation, folder = read_evaluation(name, config)
     # What the command line names lies where it was called, whatever the configuration's folder.

@@ -67,7 +67,7 @@ def league(
     from catalog.scores.extractors import load_extractor
     from catalog.scores.stale import stale_scores
     from flows.league_table import league_csv, league_rows, league_text
-    from flows.settings import device_name
+    from flows.place import device_name
     from flows.stages import score_against, score_models
     from flows.stale_league import stale_json, stale_lines
     from generation.audio import write_bytes

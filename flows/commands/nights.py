@@ -29,7 +29,8 @@ def night(
     """Make sounds until every cell has enough; run it again to go on where it stopped."""
     from flows.deadline import deadline
     from flows.ending import stopping_in_order
-    from flows.settings import library_folder, read_night
+    from flows.place import library_folder
+    from flows.settings import read_night
     from flows.summary import as_json as as_json_facts
     from flows.summary import as_text
 
@@ -54,7 +55,8 @@ def plan(
 ) -> None:
     """Say what a night would make, how long it would take and how much disk it needs; nothing is made."""
     from flows.forecast import forecast, forecast_text
-    from flows.settings import library_folder, read_night
+    from flows.place import library_folder
+    from flows.settings import read_night
 
     wanted, folder = read_night(config)
     root = library_folder(library)

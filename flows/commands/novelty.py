@@ -34,8 +34,8 @@ def fingerprint(
     from flows.novelty import fingerprint_corpus
     from flows.novelty_errors import measure
     from flows.outputs import only_replacing
+    from flows.place import device_name
     from flows.progress import progress
-    from flows.settings import device_name
     from generation.corpus.nsynth import read_corpus
 
     only_replacing(out, ".safetensors")

@@ -137,7 +137,7 @@ def open_library(folder: Path | None, to_write: bool = False) -> Library:
     index up to date.
     """
     from catalog.library import CATALOG_NAME, Library
-    from flows.settings import library_folder
+    from flows.place import library_folder
 
     root = library_folder(folder)
     needed = (root, root / CATALOG_NAME)
@@ -156,7 +156,7 @@ def library_embedder(library: Library, device: str | None) -> Embedder:
     Which device is the best is asked where a sound is heard: that takes torch, and a search by words does not.
     """
     from catalog.embedders import load_embedder
-    from flows.settings import device_name, newest_config, read_environment
+    from flows.place import device_name, newest_config, read_environment
 
     place = device_name(device) if device or read_environment().device else None
     return load_embedder(str(newest_config(library).get("embedder", "starter")), lambda: place or device_name(None))

@@ -38,8 +38,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a recipe on a corpus; the model is left in OUT/model. With --dry-run only say what that takes."""
+    from flows.place import device_name
     from flows.progress import progress
-    from flows.settings import device_name
     from flows.train import dry_run_facts, dry_run_recipe, parse_overrides, result_facts, run_recipe
 
     if at_tflops is not None and not dry_run:

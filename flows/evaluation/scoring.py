@@ -15,7 +15,7 @@ from catalog.scores.extractors import Extractor, load_extractor
 from flows.evaluation.making import EVERY, MadeRow, Setting
 from flows.evaluation.settings import Evaluation
 from flows.judging import read_judging
-from flows.settings import SettingsError
+from flows.place import SettingsError
 from flows.stages import score_against, score_models
 from generation.corpus.nsynth import Corpus, read_corpus
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from flows.settings import SettingsError
+from flows.place import SettingsError
 from generation.shipped import config_names, config_path
 from generation.strict_yaml import StrictModel, load_yaml, unknown_name
 
