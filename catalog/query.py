@@ -73,10 +73,11 @@ class Query:
 
     @property
     def register(self) -> int:
-        """-1 where low notes are asked for, 1 where high ones are, else 0, as where the note itself is named."""
-        if self.understood.note is not None:
+        """-1 where low notes are asked for, 1 where high ones are, else 0: as where the note is named, or the query
+        does nothing but deny."""
+        if self.understood.note is not None or not _said(self.understood):
             return 0
-        return asked_register(self.text, (*self.understood.words_excluded, *self.excluded))
+        return asked_register(self.text)
 
     @property
     def settles(self) -> bool:

@@ -83,17 +83,16 @@ def search(
 
     allowed = set(library.sample_ids(where)).intersection(*map(having, parsed.required))
     worded = dict(library.fulltext(parsed.words)) if fulltext else {}
+    places = _places(library, parsed, where, allowed) if fulltext else {}
     size = max(POOL, k)
     candidates = _Candidates(library, excluder(parsed, having))
     pool = candidates.first(heard.among(allowed), size)
     if fulltext and len(allowed) > size:
-        for proposed in _proposed(library, parsed, where, worded):
+        for proposed in (*_proposed(library, parsed, where, worded), sorted(places, key=lambda id: -places[id][0])):
             pool |= candidates.first([id for id in proposed if id in allowed], POOL)
     records = list(pool.values())
     ear = heard.deviations()
     best_word = max((worded[s.id] for s in records if s.id in worded), default=0.0)
-
-    registers = in_register(parsed.register, records) if fulltext else {}
 
     ranked = []
     for sample in records:
@@ -102,7 +101,7 @@ def search(
         if fulltext:
             agreed, reasons = agreement(parsed, sample)
             word = worded.get(sample.id, 0.0) / best_word if best_word > 0 else 0.0
-            place, told = registers.get(sample.id, (0.0, ""))
+            place, told = places.get(sample.id, (0.0, ""))
             total += agreed + place + WORD_WEIGHT * word
             why = (*reasons, *((told,) if place > 0 else ()), *why)
         ranked.append((-total, sample.id, heard.hit(sample, why)))
@@ -139,8 +138,8 @@ def fitting(library: Library, embedder: Embedder, query: str, filters: SampleFil
 
     Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the family and
     the source that the query names, without the opposite of a quality, and with what words like "pad" lean to
-    (query.contradicts), and of "low" and "high" that half of each family, by measured notes. Raises SearchError as
-    `search` does, and for a query of which no word means anything here.
+    (query.contradicts), and for "low" and "high" on that side of the middle of what is left of each family. Raises
+    SearchError as `search` does, and for a query of which no word means anything here.
     """
     unknown = nothing_known(library, query)
     if unknown:
@@ -151,9 +150,11 @@ def fitting(library: Library, embedder: Embedder, query: str, filters: SampleFil
     parsed = parse_query(query)
     contradicting = contradicts(parsed)
     hits = search(library, embedder, query, filters, max(library.count(), 1))
-    places = in_register(parsed.register, [hit.sample for hit in hits])
-    off = {hit.sample.id for hit in hits if parsed.register and places.get(hit.sample.id, (-1.0, ""))[0] < 0}
-    return [hit for hit in hits if hit.sample.id not in off and not contradicting(hit.sample)]
+    fit = [hit for hit in hits if not contradicting(hit.sample)]
+    if not parsed.register:
+        return fit
+    places = in_register(parsed, [hit.sample for hit in fit])
+    return [hit for hit in fit if hit.sample.id in places and places[hit.sample.id][0] >= 0]
 
 
 def similar(
@@ -299,6 +300,15 @@ def _with_words(query: Query, where: SampleFilter) -> Query:
     if not text:
         raise SearchError("nothing to look for: give words, as in dark plucked bass, or --family bass")
     return replace(parse_query(text), excluded=query.excluded)
+
+
+def _places(library: Library, query: Query, where: SampleFilter, allowed: set[int]) -> dict[int, tuple[float, str]]:
+    """What the note of each allowed sound that the query can mean is worth where low or high ones are asked for."""
+    if not query.register:
+        return {}
+    contradicting = contradicts(query)
+    meant = replace(where, families=where.families or query.understood.families)
+    return in_register(query, (s for s in library.samples(meant) if s.id in allowed and not contradicting(s)))
 
 
 def _proposed(library: Library, query: Query, where: SampleFilter, worded: Iterable[int]) -> Iterator[Iterable[int]]:

@@ -38,7 +38,7 @@ def seconds_per_sound(library: Library | None, card: ModelCard, length_s: float)
     """The pace of a model; None when it made nothing in this library and its card has no figure.
 
     Measured at another length than length_s, it is scaled in proportion: about so grows the work of a network that can
-    make any length.
+    make any length on a CPU and in full batches on a GPU; a few sounds at once on a GPU gain less by being short.
     """
     measured = library.pace(card.name) if library else None
     if library and measured is not None:

@@ -72,6 +72,8 @@ def device_name(asked: str | None) -> str:
     Raises SettingsError for a name that torch does not know or a device that this machine has not.
     """
     name = asked or read_environment().device or "auto"
+    if name == "cpu":
+        return name
     if name == "auto":
         import torch
 

@@ -37,8 +37,10 @@ class StarterClap:
         """
         try:
             self._text = TextTower(folder)
+            self._text.embed(["bass"])  # only now is every setting and every weight of it known to be there
         except Exception as error:  # each file format has errors of its own
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            first = f"{first} is missing" if isinstance(error, KeyError) else first
             raise EmbedderError(f"no CLAP model at {folder} ({first}); install nightcrate again") from error
         self._folder, self._name, self._device = folder, name, device
         self._whole: TransformersClap | None = None

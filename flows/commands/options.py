@@ -158,8 +158,9 @@ def library_embedder(library: Library, device: str | None) -> Embedder:
     from catalog.embedders import load_embedder
     from flows.place import device_name, newest_config, read_environment
 
-    place = device_name(device) if device or read_environment().device else None
-    return load_embedder(str(newest_config(library).get("embedder", "starter")), lambda: place or device_name(None))
+    named = device or read_environment().device
+    place = None if named in (None, "auto") else device_name(named)
+    return load_embedder(str(newest_config(library).get("embedder", "starter")), lambda: place or device_name("auto"))
 
 
 def answer(content: Any, as_json: bool, text: str) -> None:

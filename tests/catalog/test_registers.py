@@ -17,19 +17,32 @@ LOW, HIGH, NEITHER = -1, 1, 0
 
 
 @pytest.mark.parametrize(
-    ("text", "register"),
+    ("register", "texts"),
     [
-        ("low brass", LOW), ("the lowest flute", LOW), ("low-pitched lead", LOW), ("deep pad", LOW), ("sub bass", LOW),
-        ("high strings", HIGH), ("highest flute", HIGH), ("shrill lead", HIGH),
-        ("cuerdas graves", LOW), ("flauta aguda", HIGH), ("bajo profundo", LOW),
-        ("strings, not high", LOW), ("no low notes", HIGH), ("flute -high", LOW), ("flauta sin agudos", LOW),
-        ("low pass bass", NEITHER), ("high quality bass", NEITHER), ("lo-fi keys", NEITHER),
-        ("highland pipes", NEITHER), ("high and low bells", NEITHER), ("low brass, C3", NEITHER),
-        ("bass", NEITHER), ("", NEITHER),
+        (
+            LOW,
+            "low brass; the lowest flute; low-pitched lead; deep pad; sub bass; low dark bass; low and dark bass; lows;"
+            "brass, low; low music box; low double bass; low 808; low soft plucked guitar; low brass, not bright;"
+            "cuerdas graves; bajo profundo; notas graves de piano; bajo grave",
+        ),
+        (
+            HIGH,
+            "high strings; highest flute; high electric guitar; high male choir; upper register strings; high notes;"
+            "flauta aguda; cuerdas muy agudas; órgano agudo; high",
+        ),
+        (
+            NEITHER,
+            "low pass bass; high quality bass; lo-fi keys; highland pipes; high and low bells; low brass C3; bass;;"
+            "high gain guitar; low-key piano; high-end piano; low noise bass; low distortion guitar; deep reverb;"
+            "deep house bass; high tech lead; high hat; low velocity keys; high energy bass; contrabajo; saxo alto;"
+            "no deep bass; no low notes; anything but high strings; strings, not high; flute -high; not high quality;"
+            "flute without high gain; flauta sin agudos",
+        ),
     ],
-)  # fmt: skip
-def test_words_that_ask_for_it(text: str, register: int) -> None:
-    assert parse_query(text).register == register
+)
+def test_words_that_ask_for_it(register: int, texts: str) -> None:
+    asked = {text: parse_query(text).register for text in texts.split(";")}
+    assert asked == dict.fromkeys(asked, register)
 
 
 def sounds(model: SampleRecord, family: str, *notes: int | None) -> list[SampleRecord]:
@@ -45,20 +58,33 @@ def model(stocked: Library) -> SampleRecord:
 
 def test_a_note_is_low_among_those_of_its_family(model: SampleRecord) -> None:
     basses, flutes = sounds(model, "bass", 30, 40, 50), sounds(model, "flute", 70, 80)
-    worth = {id: place for id, (place, _) in in_register(LOW, [*basses, *flutes]).items()}
+    worth = {id: place for id, (place, _) in in_register(parse_query("low"), [*basses, *flutes]).items()}
     assert [worth[bass.id] for bass in basses] == pytest.approx(
         [REGISTER_WEIGHT * 2 / 3, 0.0, -REGISTER_WEIGHT * 2 / 3]
     )
     assert worth[flutes[0].id] > 0 > worth[flutes[1].id]
-    turned = in_register(HIGH, [*basses, *flutes])
+    turned = in_register(parse_query("high"), [*basses, *flutes])
     assert {id: -place for id, (place, _) in turned.items()} == pytest.approx(worth)
 
 
 def test_nothing_is_gained_without_a_note_alone_or_among_equals(model: SampleRecord) -> None:
     alone, equal, unknown = sounds(model, "bass", 30), sounds(model, "organ", 40, 40), sounds(model, "vocals", None)
-    worth = in_register(LOW, [*alone, *equal, *unknown])
+    worth = in_register(parse_query("low"), [*alone, *equal, *unknown])
     assert {id: place for id, (place, _) in worth.items()} == {each.id: 0.0 for each in (*alone, *equal)}
-    assert in_register(NEITHER, sounds(model, "bass", 30, 40)) == {}
+    assert in_register(parse_query("bass"), sounds(model, "bass", 30, 40)) == {}
+
+
+def test_a_note_is_ranked_among_what_the_other_words_mean(model: SampleRecord) -> None:
+    """A source or a quality that is named decides before the note does."""
+    electric = [replace(each, source="electronic") for each in sounds(model, "guitar", 40, 48)]
+    acoustic = [replace(each, id=each.id + 50, source="acoustic") for each in sounds(model, "guitar", 60, 72)]
+    worth = {
+        id: place for id, (place, _) in in_register(parse_query("high electric guitar"), electric + acoustic).items()
+    }
+    assert worth[electric[0].id] == worth[acoustic[0].id] < 0 < worth[electric[1].id] == worth[acoustic[1].id]
+    dirty = [replace(each, id=each.id + 70, qualities=("distortion",)) for each in sounds(model, "guitar", 30, 30)]
+    worth = {id: place for id, (place, _) in in_register(parse_query("high dirty guitar"), dirty + acoustic).items()}
+    assert {worth[each.id] for each in dirty} == {0.0}
 
 
 def test_the_first_hits_are_low_or_high(stocked: Library, shelf: dict[str, int]) -> None:
@@ -74,3 +100,15 @@ def test_a_pack_of_low_sounds_ends_before_the_high_ones(stocked: Library, shelf:
     assert ids(fitting(stocked, EMBEDDER, "high flute")) == [shelf["flute"]]
     assert nothing_known(stocked, "low") is None
     assert shelf["harpsichord"] not in ids(fitting(stocked, EMBEDDER, "low")), "it has no note"
+    assert ids(fitting(stocked, EMBEDDER, "high electronic bass")) == [shelf["dirty bass"]], "the one there is"
+    assert len(fitting(stocked, EMBEDDER, "no bass")) == len(fitting(stocked, EMBEDDER, "no deep bass"))
+
+
+def test_a_library_too_large_to_rank_as_a_whole_is_still_known(
+    stocked: Library, shelf: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest sounds of a family take part though the ear would not propose them."""
+    whole = [search(stocked, EMBEDDER, text, k=1)[0] for text in ("low bass", "high bass", "low flute")]
+    monkeypatch.setattr("catalog.search.POOL", 1)
+    few = [search(stocked, EMBEDDER, text, k=1)[0] for text in ("low bass", "high bass", "low flute")]
+    assert ids(few) == ids(whole) and [hit.why for hit in few] == [hit.why for hit in whole]

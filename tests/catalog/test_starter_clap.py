@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
 from catalog.embedders import STARTER_DIR, load_embedder
 from catalog.embedders.clap import TransformersClap
@@ -87,11 +88,23 @@ def test_a_damaged_folder_is_one_line(tmp_path: Path) -> None:
         config["text_config"]["hidden_act"] = "relu"
         (folder / "config.json").write_text(json.dumps(config))
 
+    def no_eps(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        del config["text_config"]["layer_norm_eps"]
+        (folder / "config.json").write_text(json.dumps(config))
+
+    def no_projection(folder: Path) -> None:
+        weights = load_file(folder / "model.safetensors")
+        del weights["text_projection.linear2.weight"]
+        save_file(weights, folder / "model.safetensors")
+
     changes: list[Callable[[Path], object]] = [
         lambda folder: (folder / "tokenizer.json").unlink(),
         lambda folder: (folder / "model.safetensors").write_bytes(b"\x00" * 100),
         lambda folder: (folder / "config.json").write_text("[]"),
         another_activation,
+        no_eps,
+        no_projection,
     ]
     for number, change in enumerate(changes):
         assert "\n" not in damaged(change, tmp_path / str(number))

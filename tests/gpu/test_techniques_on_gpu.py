@@ -108,11 +108,13 @@ def test_real_lack_of_memory_halves_the_batch_and_no_sound_is_lost(caplog: pytes
 
 @pytest.mark.parametrize("name", [*DENOISERS, "chopan"])
 def test_a_model_that_is_gone_holds_no_memory(folders: Path, name: str) -> None:
-    free_memory()
-    before = torch.cuda.memory_allocated()
-    model = load_model(folders / name, GPU)
-    model.generate([SHORT], [1])
-    held = torch.cuda.memory_allocated()
-    del model
-    free_memory()
-    assert torch.cuda.memory_allocated() == before < held
+    left = []
+    for _ in range(2):  # the libraries of a GPU keep room of their own from the first time on
+        model = load_model(folders / name, GPU)
+        model.generate([SHORT], [1])
+        held = torch.cuda.memory_allocated()
+        del model
+        free_memory()
+        left.append(torch.cuda.memory_allocated())
+        assert left[-1] < held
+    assert left[0] == left[1]
