@@ -94,6 +94,11 @@ def gate(
     return Verdict((*_raw_reasons(raw, settings), *_sound_reasons(sound, qualities, settings, note)))
 
 
+def in_cents(cents: float | None) -> str:
+    """How far a sound lies from its note, as people read it: whole cents with their sign, "+3 ct"; None counts as 0."""
+    return f"{round(cents or 0.0):+d} ct"  # an int: a float a little below zero would be written "-0"
+
+
 def _silence(raw: RawFacts, settings: GateSettings) -> Reason:
     level = "there is none" if raw.peak_dbfs is None else f"the peak is {raw.peak_dbfs:.1f} dBFS"
     needed = f"at least {settings.min_peak_dbfs:g} dBFS is needed"
@@ -129,7 +134,7 @@ def _sound_reasons(
         confidence = f"confidence {sound.pitch_confidence:.2f}"
         yield Reason("no_note", f"{note_name(note)} was asked for, no pitch was measured ({confidence})", None, note)
     elif abs(100 * (sound.midi_note - note) + (sound.cents or 0.0)) > settings.max_note_error_cents:
-        heard = f"{note_name(sound.midi_note)} {sound.cents or 0.0:+.0f} ct"
+        heard = f"{note_name(sound.midi_note)} {in_cents(sound.cents)}"
         told = f"{note_name(note)} was asked for, {heard} was measured"
         yield Reason("wrong_note", told, sound.midi_note + (sound.cents or 0.0) / 100, note)
 

@@ -3,9 +3,9 @@
 A review is a label: keep means that the gate should have accepted the sound, drop that it should have rejected it.
 One threshold moves at a time, the one whose move makes most verdicts agree with the labels, and each at most once; a
 verdict is monotone in every threshold, so a move can be read as "from here on". Agreement is told for reviews that
-had no part in the fit (cross-validation), and a fit that does not agree better there than the present gate moves
-nothing. NaN, silence and a missing note are no matter of taste: they are never fitted, and no threshold becomes
-looser than LOOSEST.
+had no part in the fit (cross-validation), and nothing moves unless those speak for it surely enough (`_sign_test`).
+NaN, silence and a missing note are no matter of taste: they are never fitted, and no threshold becomes looser than
+LOOSEST or tighter than TIGHTEST.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from types import MappingProxyType
 
 import numpy as np
@@ -26,6 +27,8 @@ MIN_REVIEWS, MIN_OF_EACH = 20, 5
 MIN_GAIN = 2.0
 """Verdicts more that must agree before a threshold moves: one review moves nothing."""
 FOLDS = 5
+MAX_P = 0.05
+"""Nothing moves unless the p of the sign test on held-out reviews is below this."""
 SCORE_WEIGHT = 0.1
 """What an unreviewed sound counts against a reviewed one when scores take part."""
 LOW_SCORE, HIGH_SCORE = 10.0, 90.0
@@ -42,6 +45,17 @@ LOOSEST: Mapping[str, float] = MappingProxyType(
     }
 )
 """How loose a fitted threshold may become; beyond it a sound is broken, whatever anybody says."""
+TIGHTEST: Mapping[str, float] = MappingProxyType(
+    {
+        "max_clipped_share": 0.00015,  # what real one-shots show (configs/gate/default.yaml)
+        "max_dc_offset": 0.001,  # -60 dB of the peak, where the default gate hears nothing
+        "max_clicks": 0,
+        "max_onset_s": 0.03,  # what real one-shots show
+        "max_onsets": 1,
+        "max_note_error_cents": 5.0,  # about the smallest difference of pitch that is heard (hyperphysics, "Cents")
+    }
+)
+"""How tight a fitted threshold may become; beyond it nobody hears a fault. How long a sound must be is taste alone."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +93,10 @@ class Move:
 class Proposal:
     """New thresholds and what they would change.
 
-    moves: none when no fit agrees better on held-out reviews. agreement_before, agreement_after: share of reviews that
-    the present gate agrees with, and that gates fitted without them agree with. newly_rejected, newly_accepted: ids.
+    moves: none when held-out reviews do not speak for them surely enough. agreement_before, agreement_after: share of
+    reviews that the present gate agrees with, and that gates fitted without them agree with. better, worse: reviews
+    that only the fitted gates agree with, and only the present one; p: of the sign test on these. accepted: sounds
+    that the library accepts now. newly_rejected, newly_accepted: ids.
     """
 
     settings: GateSettings
@@ -89,8 +105,17 @@ class Proposal:
     keeps: int
     agreement_before: float
     agreement_after: float
+    better: int
+    worse: int
+    p: float
+    accepted: int
     newly_rejected: tuple[int, ...]
     newly_accepted: tuple[int, ...]
+
+    @property
+    def newly_rejected_share(self) -> float:
+        """Share of the accepted sounds that would be rejected, 0 to 1; 0 where none is accepted."""
+        return len(self.newly_rejected) / max(1, self.accepted)
 
 
 def fit_gate(sounds: Sequence[GatedSound], settings: GateSettings, with_scores: bool = False) -> Proposal:
@@ -107,28 +132,61 @@ def fit_gate(sounds: Sequence[GatedSound], settings: GateSettings, with_scores: 
             "are needed, go on with `nightcrate review`"
         )
     scored = [s for s in sounds if with_scores and s.review is None and _score_label(s) is not None]
-    before = _agreement(reviewed, settings)
-    held_out = np.zeros(len(reviewed), bool)
-    fold_of = _folds(reviewed)
-    for fold in range(FOLDS):
-        rest = [sound for sound, its in zip(reviewed, fold_of, strict=True) if its != fold]
-        fitted, _ = _fit([*rest, *scored], settings)
-        for row, sound in enumerate(reviewed):
-            if fold_of[row] == fold:
-                held_out[row] = sound.verdict(fitted).accepted == (sound.review == "keep")
-    after = float(held_out.mean())
-    fitted, moves = _fit([*reviewed, *scored], settings) if after > before else (settings, [])
+    before = _agrees(reviewed, settings)
+    after = _held_out(reviewed, scored, settings)
+    better, worse = int((after & ~before).sum()), int((before & ~after).sum())
+    p = _sign_test(better, worse, _chance(reviewed, before, after))
+    fitted, moves = _fit([*reviewed, *scored], settings) if p < MAX_P else (settings, [])
     changed = [(sound, sound.verdict(fitted).accepted) for sound in sounds] if moves else []
     return Proposal(
         settings=fitted,
         moves=tuple(moves),
         reviews=len(reviewed),
         keeps=keeps,
-        agreement_before=before,
-        agreement_after=after,
+        agreement_before=float(before.mean()),
+        agreement_after=float(after.mean()),
+        better=better,
+        worse=worse,
+        p=p,
+        accepted=sum(sound.accepted for sound in sounds),
         newly_rejected=tuple(sound.id for sound, accepted in changed if sound.accepted and not accepted),
         newly_accepted=tuple(sound.id for sound, accepted in changed if accepted and not sound.accepted),
     )
+
+
+def _held_out(reviewed: Sequence[GatedSound], scored: Sequence[GatedSound], settings: GateSettings) -> np.ndarray:
+    """Whether a gate fitted without its fold agrees with each review, bool [reviewed]."""
+    agrees = np.zeros(len(reviewed), bool)
+    fold_of = np.array(_folds(reviewed))
+    for fold in range(FOLDS):
+        out = [sound for sound, its in zip(reviewed, fold_of, strict=True) if its == fold]
+        rest = [sound for sound, its in zip(reviewed, fold_of, strict=True) if its != fold]
+        fitted, _ = _fit([*rest, *scored], settings)
+        agrees[fold_of == fold] = _agrees(out, fitted)
+    return agrees
+
+
+def _chance(reviewed: Sequence[GatedSound], before: np.ndarray, after: np.ndarray) -> float:
+    """How often a verdict that changes is better by luck: a half, or as often as reviewers drop what the gate accepts.
+
+    Where they drop most, a gate that rejects anything at random wins. Between verdicts that become stricter and looser
+    the mean is taken, which makes no small p smaller (W. Hoeffding, Ann. Math. Stat. 27, 1956). before, after:
+    whether the gate agrees with each review, bool [reviewed].
+    """
+    accepted = before == np.array([sound.review == "keep" for sound in reviewed])
+    dropped = float(np.mean(~before[accepted])) if accepted.any() else 0.0
+    stricter, differ = int((accepted & (before != after)).sum()), int((before != after).sum())
+    return 0.5 + max(0.0, dropped - 0.5) * stricter / max(1, differ)
+
+
+def _sign_test(better: int, worse: int, chance: float) -> float:
+    """One-sided p that fitted gates win so many of the reviews on which they and the present gate differ.
+
+    The exact sign test of two classifiers (S. Salzberg, On Comparing Classifiers, Data Mining and Knowledge Discovery
+    1, 1997); chance: of a win by luck, 0.5 in the plain test.
+    """
+    differ = better + worse
+    return float(sum(comb(differ, n) * chance**n * (1 - chance) ** (differ - n) for n in range(better, differ + 1)))
 
 
 def _fit(labelled: Sequence[GatedSound], settings: GateSettings) -> tuple[GateSettings, list[Move]]:
@@ -171,15 +229,12 @@ def _candidates(name: str, figures: np.ndarray, present: float) -> list[float]:
     A limit between two kept sounds rejects as many kept ones as that at the nearer and spares more of the others; and
     where nothing is kept, nothing says how strict to be.
     """
-    loosest, strictest = LOOSEST[name], 1.0 if name == "max_onsets" else 0.0
-    known = np.unique(figures[np.isfinite(figures)])
+    known = figures[np.isfinite(figures)]
     if _is_minimum(name):
-        known = known[known >= min(loosest, present)]
+        known = known[known >= min(LOOSEST[name], present)]
     else:
-        known = known[(known <= max(loosest, present)) & (known >= strictest)]
-        if name == "max_note_error_cents":
-            known = known[known > 0]
-    return [present, *(float(value) for value in known)]
+        known = np.maximum(known[known <= max(LOOSEST[name], present)], min(TIGHTEST[name], present))
+    return [present, *(float(value) for value in np.unique(known))]
 
 
 def _figure(name: str, sound: GatedSound) -> float:
@@ -241,8 +296,9 @@ def _score_label(sound: GatedSound) -> bool | None:
     return sound.score >= HIGH_SCORE
 
 
-def _agreement(reviewed: Collection[GatedSound], settings: GateSettings) -> float:
-    return float(np.mean([sound.verdict(settings).accepted == (sound.review == "keep") for sound in reviewed]))
+def _agrees(reviewed: Collection[GatedSound], settings: GateSettings) -> np.ndarray:
+    """Whether the gate agrees with each review, bool [n]."""
+    return np.array([sound.verdict(settings).accepted == (sound.review == "keep") for sound in reviewed], bool)
 
 
 def _folds(reviewed: Sequence[GatedSound]) -> list[int]:

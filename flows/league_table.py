@@ -10,15 +10,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from catalog.scores.comparing import NOTE, rank_scores
 
 if TYPE_CHECKING:
     from catalog.records import ScoreRecord
+
+# A reason that counts, as catalog/scores/league.py writes it: "3 sounds, at least 50 are needed".
+_COUNTED = re.compile(r"(\d+) (sounds|real notes), (.+)")
 
 
 @dataclass(frozen=True)
@@ -65,17 +70,27 @@ def league_rows(scores: Iterable[ScoreRecord]) -> list[Row]:
 
 
 def league_text(rows: Sequence[Row]) -> str:
-    """The table for a terminal: a heading for every figure that is compared, a line for every model."""
-    lines: list[str] = []
-    heading = ""
+    """The table for a terminal: a heading for every figure that is compared, a line for every model.
+
+    A family or quality of which no model is scored, all for one reason, is one line; of all sounds every model has its
+    own, so that the table names each.
+    """
+    blocks = [list(block) for _, block in groupby(rows, key=_heading)]
+    titles = Counter(_title(block[0]) for block in blocks)
     members = Counter(_place(row) for row in rows)
-    for row in rows:
-        title = f"{row.figure} of {f'{row.kind} {row.label}' if row.label else 'all sounds'}"
-        told = f"{title}, against {row.reference or 'no reference'}{_length(row)}, judge {row.embedder or 'unknown'}"
-        if told != heading:
-            lines += ([""] if lines else []) + [told]
-            heading = told
-        lines.append(f"  {_rank(row, members[_place(row)]):>5s}  {row.model:<24s} {_figure(row)}")
+    width = max((len(row.model) for row in rows), default=0)
+    lines: list[str] = []
+    in_a_line = False
+    for block in blocks:
+        title, heading, unscored = _title(block[0]), _heading(block[0]), _unscored(block)
+        if lines and not (in_a_line and unscored):
+            lines.append("")
+        in_a_line = unscored is not None
+        if unscored is not None:
+            lines.append(f"{title if titles[title] == 1 else heading}: {unscored}")
+            continue
+        lines.append(heading)
+        lines += [f"  {_rank(row, members[_place(row)]):>5s}  {row.model:<{width}s}  {_figure(row)}" for row in block]
     if any(row.low is not None for row in rows):
         lines += ["", "Lower is better. Intervals are of 95 %; models that share a rank are not told apart by these."]
     if any(row.held_by_n for row in rows):
@@ -127,8 +142,30 @@ def _ranked(kind: str, label: str, scores: Sequence[ScoreRecord]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.rank is None, row.value is None, row.rank or 0, row.model))
 
 
-def _length(row: Row) -> str:
-    return "" if row.length_s is None else f" cut to {row.length_s:g} s"
+def _title(row: Row) -> str:
+    return f"{row.figure} of {f'{row.kind} {row.label}' if row.label else 'all sounds'}"
+
+
+def _heading(row: Row) -> str:
+    length = "" if row.length_s is None else f" cut to {row.length_s:g} s"
+    return f"{_title(row)}, against {row.reference or 'no reference'}{length}, judge {row.embedder or 'unknown'}"
+
+
+def _unscored(block: Sequence[Row]) -> str | None:
+    """Why no model of a family or quality is scored; None where one is, where reasons differ, and of all sounds."""
+    reasons = [row.reason for row in block if row.reason is not None]
+    if block[0].kind == "all" or len(reasons) < len(block):
+        return None
+    models = sorted({row.model for row in block})
+    whose = models[0] if len(models) == 1 else f"all {len(models)} models"
+    counted = [match for reason in reasons if (match := _COUNTED.fullmatch(reason))]
+    if len(counted) == len(reasons) and len({match.group(2, 3) for match in counted}) == 1:
+        numbers, (what, needed) = [int(match[1]) for match in counted], counted[0].group(2, 3)
+        each = " each" if len(models) > 1 else ""
+        same = min(numbers) == max(numbers)
+        told = f"{numbers[0]} {what}{each}" if same else f"{min(numbers)} to {max(numbers)} {what}"
+        return f"unscored for {whose}, {told}, {needed}"
+    return f"unscored for {whose}, {reasons[0]}" if len(set(reasons)) == 1 else None
 
 
 def _place(row: Row) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from catalog.gate import in_cents
 from catalog.packs.licence import obstacle
 from catalog.pictures import waveform_svg
 from catalog.records import SampleRecord
@@ -161,7 +162,7 @@ def _figure(morning: Morning, sample: SampleRecord) -> str:
     """One sound: its picture, its player, and what is known of it."""
     facts = [f"#{sample.id}", sample.model]
     if sample.note is not None:
-        facts.append(f"{sample.note} {sample.cents or 0:+.0f} ct")
+        facts.append(f"{sample.note} {in_cents(sample.cents)}")
     if sample.duration_s is not None:
         facts.append(f"{sample.duration_s:.2f} s")
     if sample.score is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from catalog.gate_fit import GatedSound, Proposal
+from catalog.gate_fit import MAX_P, GatedSound, Proposal
 from catalog.library import Library
 from catalog.rejudging import NewVerdict
 from catalog.results import REJECTS
@@ -79,15 +79,24 @@ def write_gate(path: Path, judging: Judging, proposal: Proposal) -> None:
 def sentences(proposal: Proposal, sounds: Sequence[GatedSound]) -> list[str]:
     """A proposal in words, the most wanted first."""
     before, after = 100 * proposal.agreement_before, 100 * proposal.agreement_after
-    measured = f"{proposal.reviews} reviews, {proposal.keeps} keeps"
+    reviews = f"{proposal.reviews} reviews ({proposal.keeps} keeps, {proposal.reviews - proposal.keeps} drops)"
+    tested = f"{proposal.better} better and {proposal.worse} worse"
     if not proposal.moves:
         return [
-            f"no threshold is worth moving: the gate agrees with {before:.0f} % of {measured}; "
-            f"fitted ones with {after:.0f} % of those held out"
+            f"no proposal: {reviews} do not disagree with the gate surely enough; of those held out, fitted thresholds "
+            f"judge {tested} than the gate does (sign test: p = {proposal.p:.2g}, below {MAX_P:g} is needed)"
         ]
     lines = [f"{move.threshold}: {move.before:g} -> {move.after:g}, {move.gain:+g} agree" for move in proposal.moves]
-    lines.append(f"agreement with reviewers: {before:.0f} % now, {after:.0f} % on reviews held out ({measured})")
-    for told, ids in (("rejected", proposal.newly_rejected), ("accepted", proposal.newly_accepted)):
-        listed = ", ".join(f"#{id}" for id in ids[:20]) + (", ..." if len(ids) > 20 else "")
-        lines.append(f"newly {told}: {len(ids)} of {len(sounds)} sounds" + (f" ({listed})" if ids else ""))
+    lines.append(
+        f"agreement with {reviews}: {before:.0f} % now, {after:.0f} % of those held out, {tested} than now "
+        f"(sign test: p = {proposal.p:.2g})"
+    )
+    rejected, accepted, share = proposal.newly_rejected, proposal.newly_accepted, 100 * proposal.newly_rejected_share
+    lines.append(f"would reject {len(rejected)} of {proposal.accepted} accepted ({share:.0f} %){_listed(rejected)}")
+    lines.append(f"would accept {len(accepted)} of {len(sounds) - proposal.accepted} rejected{_listed(accepted)}")
     return lines
+
+
+def _listed(ids: Sequence[int]) -> str:
+    """The first ids, for the end of a sentence."""
+    return (": " if ids else "") + ", ".join(f"#{id}" for id in ids[:20]) + (", ..." if len(ids) > 20 else "")

@@ -66,6 +66,7 @@ def fit(
         lines.append("nothing was changed; --apply writes it as a gate configuration")
     content = asdict(proposal) | {
         "settings": proposal.settings.model_dump(mode="json"),
+        "newly_rejected_share": proposal.newly_rejected_share,
         "file": str(place) if apply else None,
     }
     answer(content, as_json, "\n".join(lines))

@@ -141,7 +141,7 @@ def show(
         scores = opened.scores(scope="sample", subject=str(details.sample.id))
         heard = heard_as(scores, [details.sample]).get(details.sample.id)
         content = details_json(opened, details)
-        text = "\n".join([_details_text(content), *([heard.sentence] if heard else [])])
+        text = "\n".join([_details_text(content | _in_words(details.sample)), *([heard.sentence] if heard else [])])
         answer(content | {"heard": heard.as_json if heard else None}, as_json, text)
 
 
@@ -218,13 +218,26 @@ def _show_hits(library: Library, hits: list[Hit], as_json: bool) -> None:
 
 
 def _line(library: Library, sample: SampleRecord) -> str:
-    note = f"{sample.note} {sample.cents or 0:+.0f} ct" if sample.note else "no note"
+    from catalog.gate import in_cents
+
+    note = f"{sample.note} {in_cents(sample.cents)}" if sample.note else "no note"
     score = "unscored" if sample.score is None else f"score {sample.score:.0f}"
     length = "" if sample.duration_s is None else f"{sample.duration_s:.2f} s"
     where = library.path / sample.file if sample.file else "not kept"
     if sample.is_copy:
         where = f"{where}  copy of {sample.nearest_note}"
     return f"#{sample.id:<5d} {sample.prompt:<44s} {note:<11s} {length:>7s}  {score:<9s} {where}"
+
+
+def _in_words(sample: SampleRecord) -> dict[str, Any]:
+    """What people read in another form than machines do: notes by name, cents with their unit."""
+    from catalog.gate import in_cents
+    from generation.prompts.vocabulary import note_name
+
+    return {
+        "cents": None if sample.cents is None else in_cents(sample.cents),
+        "note_asked": None if sample.note_asked is None else note_name(sample.note_asked),
+    }
 
 
 def _details_text(content: dict[str, Any]) -> str:

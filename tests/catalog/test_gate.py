@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from catalog.gate import Canary, CanarySettings, Verdict, gate
+from catalog.gate import Canary, CanarySettings, Verdict, gate, in_cents
 from flows.judging import read_judging
 from generation.audio import Clip
 from generation.descriptors import raw_facts, sound_facts
@@ -61,6 +61,15 @@ def test_a_fault_is_rejected_for_the_right_reason_in_one_sentence(code: str) -> 
     (reason,) = verdict.reasons
     assert len(reason.sentence) > 10 and "\n" not in reason.sentence
     assert set(asdict(reason)) == {"code", "sentence", "measured", "limit"}
+
+
+def test_cents_are_written_whole_with_their_sign_and_nothing_is_below_zero() -> None:
+    raw = FAULTS["wrong_note"]
+    sound = replace(sound_facts(finish(raw)), midi_note=58, cents=-0.3)
+    (reason,) = gate(raw_facts(raw), sound, (), JUDGING.gate, note=57).reasons
+    assert reason.sentence == "A3 was asked for, A#3 +0 ct was measured"
+    written = {-0.5: "+0 ct", -0.0: "+0 ct", 0.4: "+0 ct", None: "+0 ct", -0.6: "-1 ct", 3.2: "+3 ct", -49.8: "-50 ct"}
+    assert {cents: in_cents(cents) for cents in written} == written
 
 
 def test_a_barely_audible_peak_is_silence_and_says_how_low() -> None:

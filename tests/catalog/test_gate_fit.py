@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from catalog.errors import GateFitError
-from catalog.gate_fit import LOOSEST, GatedSound, fit_gate
+from catalog.gate_fit import LOOSEST, TIGHTEST, GatedSound, fit_gate
 from flows.judging import read_judging
 from generation.descriptors import RawFacts, SoundFacts
 
@@ -53,6 +54,14 @@ def test_a_gate_that_rejects_what_people_keep_is_loosened_but_only_to_the_limit(
     assert proposal.newly_accepted == tuple(range(21)), "what starts later than half a second stays rejected"
 
 
+def test_a_gate_that_is_wrong_about_every_review_is_loosened():
+    kept = [gated(id, "keep", onset_s=0.3 + 0.005 * id) for id in range(30)]
+    dropped = [gated(id, "drop", onset_s=0.02) for id in range(50, 60)]
+    proposal = fit_gate([*kept, *dropped], SETTINGS)
+    assert proposal.agreement_before == 0
+    assert [move.threshold for move in proposal.moves] == ["max_onset_s"]
+
+
 def test_what_is_broken_stays_rejected_whatever_reviewers_say():
     broken = RawFacts(False, False, 1.0)
     silent = RawFacts(True, True, 1.0, peak_dbfs=None)
@@ -68,6 +77,78 @@ def test_reviews_that_no_measure_explains_move_nothing():
     assert proposal.moves == ()
     assert proposal.agreement_after <= proposal.agreement_before
     assert (proposal.newly_rejected, proposal.newly_accepted) == ((), ())
+
+
+def night(sounds: int = 200) -> list[GatedSound]:
+    """Accepted sounds with figures like those of a real night: a tenth to five seconds, hardly any offset."""
+    rng = np.random.default_rng(3)
+    return [
+        gated(
+            id,
+            dc_offset=float(10 ** rng.uniform(-8, -2.5)),
+            onset_s=float(rng.exponential(0.005)),
+            duration_s=float(rng.uniform(0.1, 5)),
+        )
+        for id in range(sounds)
+    ]
+
+
+@pytest.mark.parametrize("keep_share", [0.5, 0.3])
+@pytest.mark.parametrize("reviews", [24, 80])
+def test_coin_tosses_propose_hardly_ever(reviews: int, keep_share: float):
+    """However many of them are drops: a gate that rejects more at random agrees with a reviewer who drops most."""
+    sounds, draws, proposed = night(), 20, 0
+    for draw in range(draws):
+        rng = np.random.default_rng(draw)
+        for_review = set(rng.choice(len(sounds), reviews, replace=False).tolist())
+        tossed = ["keep" if toss < keep_share else "drop" for toss in rng.random(len(sounds))]
+        labelled = [replace(s, review=tossed[s.id]) if s.id in for_review else s for s in sounds]
+        try:
+            proposed += bool(fit_gate(labelled, SETTINGS).moves)
+        except GateFitError:
+            continue
+    assert proposed <= 0.1 * draws
+
+
+def test_a_few_reviews_that_one_cause_explains_propose_it():
+    sounds = [
+        replace(s, review="drop" if s.sound and s.sound.duration_s < 2.5 else "keep") if s.id < 24 else s
+        for s in night()
+    ]
+    proposal = fit_gate(sounds, SETTINGS)
+    assert [move.threshold for move in proposal.moves] == ["min_duration_s"]
+    assert proposal.p < 0.05 and proposal.worse <= 2
+    assert proposal.accepted == 200
+    assert proposal.newly_rejected_share == len(proposal.newly_rejected) / 200
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "kept", "dropped"),
+    [
+        ("max_dc_offset", "dc_offset", 1e-6, 0.01),
+        ("max_clipped_share", "clipped_share", 1e-5, 0.0004),
+        ("max_onset_s", "onset_s", 0.002, 0.2),
+        ("max_note_error_cents", "cents", 0.1, 40.0),
+    ],
+)
+def test_no_threshold_becomes_tighter_than_can_be_heard(name: str, figure: str, kept: float, dropped: float):
+    asked = [
+        replace(gated(id, "keep" if id % 2 else "drop", **{figure: kept if id % 2 else dropped}), note=57)
+        for id in range(40)
+    ]
+    proposal = fit_gate(asked, SETTINGS)
+    assert [(move.threshold, move.after) for move in proposal.moves] == [(name, TIGHTEST[name])]
+    only_inaudible = [replace(sound, review=None) for sound in asked] + [
+        replace(gated(id, "keep" if id % 2 else "drop", **{figure: kept / (2 if id % 2 else 1)}), note=57)
+        for id in range(100, 140)
+    ]
+    assert fit_gate(only_inaudible, SETTINGS).moves == ()
+
+
+def test_a_gate_that_is_tighter_than_that_already_stays_as_it_is():
+    settings = SETTINGS.model_copy(update={"max_dc_offset": 0.0005})
+    sounds = [gated(id, "keep" if id % 2 else "drop", dc_offset=1e-6 if id % 2 else 0.0004) for id in range(40)]
+    assert fit_gate(sounds, settings).moves == ()
 
 
 def test_several_thresholds_move_one_after_the_other():

@@ -64,6 +64,55 @@ def test_models_that_the_figures_do_not_tell_apart_share_a_rank() -> None:
     assert "FAD [starter] of quality dark" in text and "FAD [starter] of family bass" in text
 
 
+def few(subject: str, n: int, needed: int = 50, **about: Any) -> ScoreRecord:
+    """A score that there is not, for too few sounds; about: as of `score`."""
+    return replace(score(subject, None, **about), n=n, reason=f"{n} sounds, at least {needed} are needed")
+
+
+def test_a_family_or_quality_of_which_no_model_is_scored_is_one_line_with_the_reason() -> None:
+    unscored = [
+        few("chopan/bass", 3), few("tango/bass", 3), few("small/bass", 3),
+        few("chopan/flute", 5), few("tango/flute", 3), few("small/flute", 4),
+        few("tango/dark", 4, needed=5, name="KL [starter]", quality="dark"),
+    ]  # fmt: skip
+    scored = [score("chopan/vocal", 2.0, 1.0, 3.0), few("tango/vocal", 3), *SCORES[:4]]
+    text = league_text(league_rows([*unscored, *scored]))
+    assert text.split("\n\n")[1].splitlines() == [
+        "FAD [starter] of family bass: unscored for all 3 models, 3 sounds each, at least 50 are needed",
+        "FAD [starter] of family flute: unscored for all 3 models, 3 to 5 sounds, at least 50 are needed",
+    ]
+    assert "\n\nKL [starter] of quality dark: unscored for tango, 4 sounds, at least 5 are needed\n\nLower" in text
+    assert text.split("\n\n")[2].splitlines() == [
+        "FAD [starter] of family vocal, against held-out notes cut to 1 s, judge starter@1",
+        "         chopan     2 (1 to 3; n 60, reference n 300)",
+        "         tango      unscored: 3 sounds, at least 50 are needed",
+    ]
+    assert league_text(league_rows([few("chopan", 3), few("tango", 3)])).count("unscored: 3 sounds") == 2
+
+
+def test_what_is_unscored_for_several_reasons_or_by_several_judges_says_so() -> None:
+    basses = [few("chopan/bass", 3), few("tango/bass", 3)]
+    notes = "7 real notes, at least 50 are needed"
+    mixed = league_text(league_rows([basses[0], replace(basses[1], reason=notes)]))
+    assert "chopan  unscored: 3 sounds" in mixed and f"tango   unscored: {notes}" in mixed
+    for reason, told in ((notes, "7 real notes each, at least 50 are needed"), ("no distance", "no distance")):
+        text = league_text(league_rows(replace(bass, reason=reason) for bass in basses))
+        assert text == f"FAD [starter] of family bass: unscored for all 2 models, {told}"
+    judged = [replace(bass, embedder=judge) for judge in ("a@1", "a@2") for bass in basses]
+    assert [line.partition(": ")[0] for line in league_text(league_rows(judged)).splitlines()] == [
+        f"FAD [starter] of family bass, against held-out notes cut to 1 s, judge {judge}" for judge in ("a@1", "a@2")
+    ]
+
+
+def test_columns_stand_under_each_other_however_long_a_name_is() -> None:
+    long = "audio-latent-diffusion-starter"
+    text = league_text(league_rows([SCORES[1], replace(SCORES[0], subject=long), SCORES[3]]))
+    _, *lines = text.split("\n\n")[0].splitlines()
+    assert {line.index(figure) for line, figure in zip(lines, ("2 (", "9 (", "unscored"), strict=True)} == {
+        len("         ") + len(long) + 2
+    }
+
+
 def test_only_what_compares_is_ranked() -> None:
     other = score("tango", 9.0, 8.0, 10.0, length_s=4.0)
     older = ScoreRecord(
@@ -91,7 +140,7 @@ def test_a_model_that_its_number_of_sounds_keeps_from_a_rank_says_why_everywhere
         ("chopan", 1, 2, None), ("tango", 2, 2, None), ("riffusion", None, 2, told), ("small", None, 2, None),
     ]  # fmt: skip
     text = league_text(rows)
-    assert f"riffusion                3.5 (2.5 to 4.5; n 400, reference n 300); no rank, {told}\n" in text
+    assert f"riffusion  3.5 (2.5 to 4.5; n 400, reference n 300); no rank, {told}\n" in text
     assert text.splitlines()[-1].startswith("FAD and FD of few sounds are too large")
     read = list(csv.DictReader(league_csv(rows).splitlines()))
     assert [(row["rank"], row["held_by_n"]) for row in read] == [("1", ""), ("2", ""), ("", told), ("", "")]

@@ -123,11 +123,15 @@ def test_fit_proposes_and_changes_nothing_until_it_may(capsys, reviewed, tmp_pat
     code, out, _ = run(capsys, "gate", "fit", "--library", reviewed)
     assert code == 0
     assert out.startswith("max_onset_s: 0.25 -> 0.1")
-    assert "46 % now" in out and "newly rejected: 13 of 24 sounds" in out and "nothing was changed" in out
+    assert "46 % now" in out and "nothing was changed" in out
+    assert "would reject 13 of 24 accepted (54 %): #" in out
     assert not (reviewed / "gate.yaml").exists()
 
     code, out, _ = run(capsys, "gate", "fit", "--apply", "--library", reviewed, "--json")
     told = json.loads(out)
+    assert (told["accepted"], len(told["newly_rejected"])) == (24, 13)
+    assert told["newly_rejected_share"] == pytest.approx(13 / 24)
+    assert told["p"] < 0.05
     assert told["file"] == str(reviewed / "gate.yaml")
     fitted = read_judging(told["file"])
     assert fitted.gate.max_onset_s == pytest.approx(0.1, abs=0.001)
@@ -137,6 +141,20 @@ def test_fit_proposes_and_changes_nothing_until_it_may(capsys, reviewed, tmp_pat
     assert len(json.loads(out)["rejected"]) == 13
     with Library.open(reviewed, read_only=True) as library:
         assert library.count() == 11
+
+
+def test_fit_that_proposes_nothing_says_why_in_one_line(capsys, reviewed):
+    with Library.open(reviewed) as library:
+        for number, sample in enumerate(library.samples()):
+            library.review(sample.id, "drop" if number % 2 else "keep", None, "ana")
+    code, out, _ = run(capsys, "gate", "fit", "--library", reviewed)
+    assert code == 0
+    assert out.startswith("no proposal: 24 reviews (12 keeps, 12 drops) do not disagree with the gate surely enough")
+    assert out.count("\n") == 1
+    code, out, err = run(capsys, "gate", "fit", "--apply", "--library", reviewed)
+    assert (code, out) == (1, "")
+    assert "nothing was written: no proposal: 24 reviews" in err and err.count("\n") == 1
+    assert not (reviewed / "gate.yaml").exists()
 
 
 def test_sounds_that_stay_get_the_place_that_is_theirs_among_those_that_stay(capsys, stocked, tmp_path):

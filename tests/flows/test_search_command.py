@@ -1,4 +1,4 @@
-"""`nightcrate search` and `pack` with words, on a small library with the starter's ear."""
+"""`nightcrate search`, `show` and `pack` with words, on a small library with the starter's ear."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,29 @@ def test_sounds_that_a_kill_left_without_vectors_are_told_beside_the_answer(caps
     assert run(capsys, "rebuild", *killed)[0] == 0
     assert run(capsys, "search", "bass", *killed)[2] == ""
     assert run(capsys, "verify", *killed)[1] == "4 accepted sounds, 0 problems\n"
+
+
+@pytest.fixture
+def flat(library, tmp_path):
+    """The library with its first sound a little flat and its second without a note."""
+    shutil.copytree(library, tmp_path / "flat")
+    with closing(sqlite3.connect(tmp_path / "flat" / "catalog.sqlite")) as rows, rows:
+        rows.execute("UPDATE sample SET cents = -0.4 WHERE id = 1")
+        rows.execute("UPDATE sample SET midi_note = NULL, cents = NULL WHERE id = 2")
+    return ("--library", tmp_path / "flat")
+
+
+def test_a_sound_a_little_flat_is_not_minus_nothing(capsys, flat):
+    _, out, _ = run(capsys, "search", "bass", *flat)
+    assert "A1 +0 ct" in out and "-0 ct" not in out
+
+
+def test_show_tells_notes_by_name_and_cents_with_their_unit(capsys, flat):
+    lines = run(capsys, "show", "1", *flat)[1].splitlines()
+    assert {"note: A1", "cents: +0 ct", "note_asked: A1"} <= set(lines)
+    told = json.loads(run(capsys, "show", "1", *flat, "--json")[1])
+    assert (told["note"], told["cents"], told["note_asked"]) == ("A1", -0.4, 33)
+    assert {"note: -", "cents: -", "note_asked: E1"} <= set(run(capsys, "show", "2", *flat)[1].splitlines())
 
 
 def test_verify_counts_the_sounds_of_a_library_that_was_never_heard(capsys, tmp_path):

@@ -134,6 +134,12 @@ def test_the_page_says_which_model_made_a_sound_and_that_all_may_be_sold(morning
     assert "  4 may be sold\n" in as_text(morning)
 
 
+def test_a_sound_a_little_flat_is_not_minus_nothing(morning):
+    sounds = tuple(dataclasses.replace(sound, cents=-0.4) for sound in morning.sounds)
+    html = as_html(dataclasses.replace(morning, sounds=sounds))
+    assert "A1 +0 ct" in html and "-0 ct" not in html
+
+
 @pytest.mark.parametrize(
     ("commercial", "licence", "told", "why"),
     [
