@@ -16,7 +16,7 @@ from functools import cache
 from catalog.leanings import LEANING, balance, leanings, spelled_out
 from catalog.records import SampleFilter, SampleRecord
 from catalog.registers import asked_register
-from generation.prompts.vocabulary import OPPOSITE, Understood, in_english, note_name, understand
+from generation.prompts.vocabulary import EMPTY_CELLS, OPPOSITE, Understood, in_english, note_name, understand
 
 _TOKENS = re.compile(r'(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+))')
 _ALIKE = {"“": '"', "”": '"', "„": '"', "−": "-", "–": "-"}  # what text programs make of " and -
@@ -25,6 +25,7 @@ _ALIKE = {"“": '"', "”": '"', "„": '"', "−": "-", "–": "-"}  # what te
 # which note it plays decide whether a sound can be used at all, the others how well. A note makes no guitar the bass
 # that was asked for: it counts within the named families only, and everywhere where none is named.
 FAMILY_WEIGHT, NOTE_WEIGHT, INSTRUMENT_WEIGHT, SOURCE_WEIGHT, QUALITY_WEIGHT = 3.0, 3.0, 1.5, 1.0, 1.0
+SAID_SOURCE_WEIGHT = 2.0  # of a source that a word says: a violin is acoustic only by habit, a synth violin is not
 SAME_PITCH_CLASS = 0.5  # credit of the right note in another octave
 # Credit by semitones away: a sampler retunes these unheard, but until then they are out of tune.
 NEAR_NOTE = {1: 0.4, 2: 0.25}
@@ -78,6 +79,26 @@ class Query:
         if self.understood.note is not None or not _said(self.understood):
             return 0
         return asked_register(self.text)
+
+    @property
+    def length(self) -> int:
+        """-1 where short sounds are asked for, by name or by what words lean to, 1 where long ones are, else 0."""
+        leant = {quality for one in leanings(self.understood) for quality in one.towards}
+        wanted = {*self.understood.qualities, *leant}
+        return ("long_release" in wanted) - ("fast_decay" in wanted)
+
+    @property
+    def names_families(self) -> bool:
+        """Whether a word names families or leans to some."""
+        return bool(self.understood.families) or any(one.families for one in leanings(self.understood))
+
+    def is_of_source(self, sample: SampleRecord) -> bool:
+        """Whether a sound is of the source that is named; a synthesiser's brass, of which NSynth knows none, counts as
+        electronic."""
+        source = self.understood.source
+        if source == "synthetic" and (source, sample.family) in EMPTY_CELLS:
+            return sample.source in ("synthetic", "electronic")
+        return source == sample.source
 
     @property
     def settles(self) -> bool:
@@ -149,7 +170,8 @@ def agreement(query: Query, sample: SampleRecord) -> tuple[float, tuple[str, ...
         )
         count(NOTE_WEIGHT, _note_credit(apart), f"measured note {sample.note}{beside}")
     if asked.source:
-        count(SOURCE_WEIGHT, float(sample.source == asked.source), f"source {sample.source}")
+        weight = SAID_SOURCE_WEIGHT if asked.says_source else SOURCE_WEIGHT
+        count(weight, float(query.is_of_source(sample)), f"source {sample.source}")
     for quality in asked.qualities:
         credit = float(quality in sample.qualities) - float(OPPOSITE.get(quality) in sample.qualities)
         count(QUALITY_WEIGHT, credit, f"quality {quality}")
@@ -176,16 +198,17 @@ def contradicts(query: Query) -> Callable[[SampleRecord], bool]:
     """Return the test whether a sound is not what the query says.
 
     That is another family than the named one (of "bell piano" the piano's), another source than a word says (a
-    violin is acoustic only by habit), the opposite of a quality ("bright" for dark), and what the leanings of the
-    words point away from ("pad" from a plucked guitar). A query that says none of these contradicts nothing.
+    violin is acoustic only by habit), another note than the named one, the opposite of a quality ("bright" for
+    dark), and what the leanings of the words point away from ("pad" from a plucked guitar). A query that says none
+    of these contradicts nothing.
     """
     asked = query.understood
     families = (asked.family,) if asked.family else asked.families
-    source = asked.source if asked.says_source else None
     opposite = {OPPOSITE.get(quality) for quality in asked.qualities} - set(asked.qualities)
     return lambda s: (
         (bool(families) and s.family not in families)
-        or (source is not None and s.source not in (None, source))
+        or (asked.says_source and s.source is not None and not query.is_of_source(s))
+        or (asked.note is not None and s.midi_note != asked.note)
         or not opposite.isdisjoint(s.qualities)
         or _pointed_away(asked, s)
     )

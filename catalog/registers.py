@@ -1,29 +1,16 @@
-"""What "low" and "high" ask of a sound: where its measured note lies among the sounds that the other words mean.
+"""Which words ask for low or high notes, and which say "low" or "high" of something else.
 
-No note is low in itself: A2 is a high bass and a low flute. So "low brass" ranks the deepest brass of a library first,
-"low" alone the deepest sounds of every family, and "high electric guitar" orders the electric guitars.
+Captions, labels and the gate know nothing of it: what is low is settled by the sounds that there are (places.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from catalog.leanings import leanings
-from catalog.records import SampleRecord
-from catalog.scores.percentile import percentiles
 from generation.prompts.vocabulary import in_english, understand
-
-if TYPE_CHECKING:
-    from catalog.query import Query
-
-REGISTER_WEIGHT = 1.5
-"""What the lowest or highest of many notes is worth beside query.py's weights; the other end is worth minus it."""
 
 _LOW = frozenset("low lows lower lowest deep deeper deepest sub subbass".split())
 _HIGH = frozenset("high highs higher highest upper shrill".split())
@@ -50,33 +37,6 @@ def asked_register(wanted: str) -> int:
     words = [word.lower() for word in _WORDS.findall(in_english(wanted))]
     ends = {-1 if word in _LOW else 1 for at, word in enumerate(words) if _is_said(words, at)}
     return sum(ends)
-
-
-def in_register(query: Query, samples: Iterable[SampleRecord]) -> dict[int, tuple[float, str]]:
-    """What the measured notes of sounds are worth to a query, in standard deviations as query.agreement gives them.
-
-    Each note is ranked among the given sounds of its family that are alike in the source and the qualities that the
-    query names, from -REGISTER_WEIGHT to REGISTER_WEIGHT; equal notes count alike, and so the middle is worth 0.
-
-    Returns:
-        sample id -> worth and the sentence that says why. Sounds without a note are not in it, and none where the
-        query asks for no register.
-    """
-    alike: dict[tuple[object, ...], list[SampleRecord]] = defaultdict(list)
-    asked = query.understood
-    for sample in samples if query.register else ():
-        if sample.midi_note is not None:
-            tags = tuple(quality in sample.qualities for quality in asked.qualities)
-            alike[sample.family, asked.source == sample.source, tags].append(sample)
-    worth: dict[int, tuple[float, str]] = {}
-    for members in alike.values():
-        ranks = percentiles(np.array([query.register * (sample.midi_note or 0) for sample in members]))
-        middle = (len(members) + 1) / 2 / len(members) * 100.0
-        end = "low" if query.register < 0 else "high"
-        for sample, rank in zip(members, ranks.tolist(), strict=True):
-            told = f"{sample.note} is {end} among {len(members)} {sample.family} sounds"
-            worth[sample.id] = (REGISTER_WEIGHT * round((rank - middle) / 50.0, 9), told)
-    return worth
 
 
 def _is_said(words: Sequence[str], at: int) -> bool:

@@ -1,14 +1,15 @@
 """Find sounds by words or by example: the ear of the embedder, the words of the library and measured facts.
 
-A search ranks by the sum of four opinions:
+A search ranks by the sum of five opinions:
 
 - the ear: how many standard deviations the CLAP similarity of a sound lies above the mean of all accepted
   sounds for this query in English (raw cosines share no scale between queries);
 - the tags: what family, instrument, source, qualities and, within the named family, measured note are worth where
   they are what the words mean (catalog/query.py). Prompts are known, so a sound of the wrong family has to lie three
   standard deviations nearer before it is shown first;
-- the leanings of words that settle nothing ("pad", "soft"; catalog/leanings.py), which are worth less, and where
-  the measured note lies among those of its family for "low" and "high" (catalog/registers.py);
+- the leanings of words that settle nothing ("pad", "soft"; catalog/leanings.py), which are worth less;
+- where it stands among such sounds by its note for "low" and "high", by its length for "long" and "short"
+  (catalog/places.py);
 - the words: up to WORD_WEIGHT for the best full-text match, which finds what no thesaurus holds.
 
 Without full text the ear alone ranks. Filters, minus words and denials decide beforehand which sounds take part.
@@ -26,9 +27,9 @@ from catalog.embedders import Embedder
 from catalog.errors import SearchError
 from catalog.index import VectorIndex
 from catalog.leanings import leanings
+from catalog.places import Place, length_places, note_places
 from catalog.query import NEAR_NOTE, Query, agreement, contradicts, excluder, filter_text, parse_query
 from catalog.records import KEEP, SampleFilter, SampleRecord
-from catalog.registers import in_register
 from catalog.scores.percentile import percentiles
 from generation.audio import Clip
 from generation.descriptors import NO_SOUND_DBFS, raw_facts
@@ -83,12 +84,13 @@ def search(
 
     allowed = set(library.sample_ids(where)).intersection(*map(having, parsed.required))
     worded = dict(library.fulltext(parsed.words)) if fulltext else {}
-    places = _places(library, parsed, where, allowed) if fulltext else {}
+    places = _places(library, parsed, where, allowed) if fulltext else []
     size = max(POOL, k)
     candidates = _Candidates(library, excluder(parsed, having))
     pool = candidates.first(heard.among(allowed), size)
     if fulltext and len(allowed) > size:
-        for proposed in (*_proposed(library, parsed, where, worded), sorted(places, key=lambda id: -places[id][0])):
+        placed = [sorted(each, key=lambda id: -each[id][0]) for each in places]
+        for proposed in (*_proposed(library, parsed, where, worded), *placed):
             pool |= candidates.first([id for id in proposed if id in allowed], POOL)
     records = list(pool.values())
     ear = heard.deviations()
@@ -101,9 +103,9 @@ def search(
         if fulltext:
             agreed, reasons = agreement(parsed, sample)
             word = worded.get(sample.id, 0.0) / best_word if best_word > 0 else 0.0
-            place, told = places.get(sample.id, (0.0, ""))
-            total += agreed + place + WORD_WEIGHT * word
-            why = (*reasons, *((told,) if place > 0 else ()), *why)
+            taken = [each[sample.id] for each in places if sample.id in each]
+            total += agreed + sum(worth for worth, _ in taken) + WORD_WEIGHT * word
+            why = (*reasons, *(told for worth, told in taken if worth > 0), *why)
         ranked.append((-total, sample.id, heard.hit(sample, why)))
     ranked.sort(key=lambda entry: entry[:2])
     return [hit for _, _, hit in ranked[:k]]
@@ -136,10 +138,10 @@ def not_searchable(library: Library, embedder_id: str) -> str | None:
 def fitting(library: Library, embedder: Embedder, query: str, filters: SampleFilter | None = None) -> list[Hit]:
     """Return all sounds for a query, best first, without those that contradict it.
 
-    Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the family and
-    the source that the query names, without the opposite of a quality, and with what words like "pad" lean to
-    (query.contradicts), and for "low" and "high" on that side of the middle of what is left of each family. Raises
-    SearchError as `search` does, and for a query of which no word means anything here.
+    Where `search` ends with what is nearest, this ends with the last sound that can be meant: of the family, the
+    source and the note that the query names, without the opposite of a quality, and with what words like "pad" lean
+    to (query.contradicts), and for "low" and "high" on that side of the middle of what is left. Raises SearchError as
+    `search` does, and for a query of which no word means anything here.
     """
     unknown = nothing_known(library, query)
     if unknown:
@@ -153,7 +155,7 @@ def fitting(library: Library, embedder: Embedder, query: str, filters: SampleFil
     fit = [hit for hit in hits if not contradicting(hit.sample)]
     if not parsed.register:
         return fit
-    places = in_register(parsed, [hit.sample for hit in fit])
+    places = note_places(parsed, [hit.sample for hit in fit])
     return [hit for hit in fit if hit.sample.id in places and places[hit.sample.id][0] >= 0]
 
 
@@ -171,8 +173,7 @@ def similar(
     """
     where = _without_dropped(filters or SampleFilter())
     if isinstance(example, Clip):
-        _check_heard(example)
-        vector = embedder.embed_audio([example])[0]
+        vector = embedder.embed_audio([_heard_part(example)])[0]
         heard = _listen(library, embedder, vector, k)
     else:
         _, vectors = library.embeddings(embedder.id, [example])
@@ -262,8 +263,11 @@ def _text_vector(embedder: Embedder, texts: Sequence[str]) -> np.ndarray:
     return (mean / length).astype(np.float32)
 
 
-def _check_heard(clip: Clip) -> None:
-    """Refuse a clip in which nothing can be heard: an embedder turns it to full level and hears dither."""
+def _heard_part(clip: Clip) -> Clip:
+    """An example from where it begins to sound to where it ends, as the sounds of a library were cut.
+
+    Raises SearchError where nothing can be heard: an embedder turns it to full level and hears dither.
+    """
     samples = clip.samples.astype(np.float64)
     with np.errstate(invalid="ignore"):  # infinity less infinity
         centred = samples - samples.mean(axis=1, keepdims=True)  # a constant voltage sounds like nothing
@@ -277,12 +281,14 @@ def _check_heard(clip: Clip) -> None:
         )
     height = np.abs(centred).max(axis=0)
     sounding = np.flatnonzero(height >= 10 ** (_TAIL_DB / 20) * height.max())
-    duration_s = (sounding[-1] + 1 - sounding[0]) / clip.sample_rate_hz
+    first, end = int(sounding[0]), int(sounding[-1]) + 1
+    duration_s = (end - first) / clip.sample_rate_hz
     if duration_s < SHORTEST_COMPARED_S:
         raise SearchError(
             f"the example holds no sound that can be compared: it sounds for {1000 * duration_s:.0f} ms, at least "
             f"{1000 * SHORTEST_COMPARED_S:.0f} ms are needed"
         )
+    return replace(clip, samples=clip.samples[:, first:end])
 
 
 def _without_dropped(where: SampleFilter) -> SampleFilter:
@@ -302,13 +308,14 @@ def _with_words(query: Query, where: SampleFilter) -> Query:
     return replace(parse_query(text), excluded=query.excluded)
 
 
-def _places(library: Library, query: Query, where: SampleFilter, allowed: set[int]) -> dict[int, tuple[float, str]]:
-    """What the note of each allowed sound that the query can mean is worth where low or high ones are asked for."""
-    if not query.register:
-        return {}
+def _places(library: Library, query: Query, where: SampleFilter, allowed: set[int]) -> list[dict[int, Place]]:
+    """Where the allowed sounds that the query can mean stand by their notes and by their lengths, as it asks."""
+    if not query.register and not query.length:
+        return []
     contradicting = contradicts(query)
-    meant = replace(where, families=where.families or query.understood.families)
-    return in_register(query, (s for s in library.samples(meant) if s.id in allowed and not contradicting(s)))
+    families = where.families or query.understood.families
+    meant = [s for s in library.samples(replace(where, families=families)) if s.id in allowed and not contradicting(s)]
+    return [note_places(query, meant), length_places(query, meant)]
 
 
 def _proposed(library: Library, query: Query, where: SampleFilter, worded: Iterable[int]) -> Iterator[Iterable[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -266,6 +267,13 @@ def test_similar_to_a_sound_between_silences(stocked: Library, shelf: dict[str, 
     assert ids(similar(stocked, EMBEDDER, padded, k=1)) == [shelf["organ"]]
 
 
+def test_similar_hears_an_example_from_where_it_sounds(stocked: Library, shelf: dict[str, int]) -> None:
+    bass = sounding({"bass": 1, "dark": 1})
+    late = Clip(np.pad(bass.samples, ((0, 0), (1_608, 0))), bass.sample_rate_hz)  # half a wave of the toy's bass
+    (heard,), (again,) = (similar(stocked, EMBEDDER, clip, k=1) for clip in (bass, late))
+    assert ids([again]) == ids([heard]) and again.similarity == pytest.approx(heard.similarity, abs=0.05)
+
+
 def test_similar_to_an_unknown_sound(stocked: Library, shelf: dict[str, int]) -> None:
     with pytest.raises(LibraryError, match="sound 999 has no vector"):
         similar(stocked, EMBEDDER, 999)
@@ -308,6 +316,10 @@ def test_agreement_by_hand(stocked: Library, shelf: dict[str, int]) -> None:
     assert agreement(parse_query("dark bass"), dark) == (3 + 1, ("family bass", "quality dark"))
     assert agreement(parse_query("dark bass"), bright) == (3 - 1, ("family bass",))
     assert agreement(parse_query("bass A1"), bright)[0] == 3 + 1.5  # A2 for A1
-    assert agreement(parse_query("synthetic flute"), dark) == (1, ("source synthetic",))
+    assert agreement(parse_query("synthetic flute"), dark) == (2, ("source synthetic",))
+    acoustic = replace(dark, source="acoustic", prompt="acoustic upright bass")
+    assert agreement(parse_query("upright bass"), acoustic)[0] == 3 + 1.5 + 1, "by habit alone"
+    organ = replace(dark, family="organ", source="electronic")
+    assert agreement(parse_query("synthetic organ"), organ)[0] == 3 + 2, "NSynth knows no synthetic one"
     assert agreement(parse_query("harpsichord"), sounds[shelf["harpsichord"]])[0] == 3 + 1.5 + 1
     assert agreement(parse_query("zorbish"), dark) == (0.0, ())

@@ -65,7 +65,9 @@ def test_only_what_fits_is_chosen(stocked: Library, shelf: dict[str, int]) -> No
         ("warm pad", ("organ dark", "guitar dark reverb"), ("guitar dark", "organ bright", "organ dark percussive")),
         ("soft bass", ("bass", "bass dark"), ("bass bright", "bass distortion percussive", "guitar dark")),
         ("no bass", ("guitar", "bass"), ()),
-        ("A2", ("guitar percussive",), ()),
+        ("A1", ("guitar percussive", "bass"), ()),
+        ("A2", (), ("guitar percussive", "bass")),  # the sound's note is A1
+        ("synthetic organ", ("organ electronic", "organ synthetic"), ("organ acoustic",)),
     ],
 )
 def test_what_contradicts_a_query(
