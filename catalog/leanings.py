@@ -56,7 +56,7 @@ LEANING_TABLE = """
     tight, apretado/a, cenido/a; ; fast_decay; long_release reverb
     sustained, sustain, sustaining, held, legato, sostenido/a, mantenido/a, ligado/a; ; long_release; fast_decay
         percussive
-    bowed, arco, frotado/a; ~string; ; fast_decay percussive
+    bowed, arco, bowed bass, arco bass, frotado/a, bajo frotado, bajo con arco; ~string; ; fast_decay percussive
     supersaw, hypersaw; synth_lead; bright;
     arcade, gaming; ~synth_lead; bright;
     metallic, metalico/a; ~mallet; bright;
@@ -76,10 +76,18 @@ LEANING_TABLE = """
     hollow, hueco/a; ~reed flute; ;
     nasal; ~reed; ;
     breathy, blown, soplado/a; ~flute reed; ;
-    woodwind, woodwinds, viento madera, maderas; flute reed; ;
+    woodwind, woodwinds, viento madera, vientos madera, viento de madera, vientos de madera, maderas; flute reed; ;
+    wind, winds, viento, vientos; ~flute reed brass; ;
     orchestral, orchestra, orquestal, orquesta; ~string brass flute reed; ;
     strummed, rasgueado/a, picked, fingerstyle; ~guitar; ;
     percussion, percusion; ~mallet; percussive;
+    gong, cowbell, cencerro, agogo, woodblock, wood block, caja china, bloque de madera; ~mallet; percussive;
+    log drum; ~mallet bass; percussive;
+    col legno; ~string; percussive;
+    soprano, tenor, baritone, baritono, contralto, falsetto, falsete, yodel, talkbox, talk box, beatbox; ~vocal; ;
+    mellotron; ~keyboard string flute vocal; ;
+    saw, sawtooth, saw wave, diente de sierra, onda de sierra; ~synth_lead bass; ;
+    mellow, warm, calido/a; ; dark; distortion
     vibes; mallet; ;
     male, female, men, women, boys, masculino, femenino; ~vocal; ;
     """

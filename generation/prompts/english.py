@@ -20,12 +20,12 @@ from generation.prompts.notes import plain_notes
 from generation.prompts.phrases import Item, items
 
 ENGLISH_TABLE = """
-    acoustic: acústico/a; unplugged: desenchufado/a; electric: eléctrico/a; electronic: electrónico/a
+    acoustic: acústico/a; unplugged: desenchufado/a; electric: eléctrico/a, elecrtico/a; electronic: electrónico/a
     amplified: amplificado/a; synth: sintetizador, sinte; synths: sintetizadores, sintes; synthetic: sintético/a
     synthesized: sintetizado/a; wavetable: tabla de ondas; square wave: onda cuadrada; sine wave: onda sinusoidal
-    sawtooth: diente de sierra
-    bright: brillante, claro/a, luminoso/a, resplandeciente; crystalline: cristalino/a; shrill: chillón, chillona
-    glassy: vidrioso/a; brightness: brillo; plenty of sparkle: mucho brillo
+    sawtooth: diente de sierra; saw wave: onda de sierra
+    bright: brillante, brilante, claro/a, luminoso/a, resplandeciente; crystalline: cristalino/a
+    shrill: chillón, chillona; glassy: vidrioso/a; brightness: brillo; plenty of sparkle: mucho brillo
     dark: oscuro/a, obscuro/a, sombrío/a; warm: cálido/a; muffled: apagado/a, opaco/a; velvety: aterciopelado/a
     round: redondo/a; warmth: calidez; plenty of warmth: mucha calidez; mellow: suave y oscuro/a
     distorted: distorsionado/a; saturated: saturado/a, sobresaturado/a; dirty: sucio/a; crunchy: crujiente
@@ -58,15 +58,23 @@ ENGLISH_TABLE = """
     deep: profundo/a; boomy: retumbante; underwater: submarino/a; cold: frío/a; icy: helado/a; sharp: afilado/a
     twinkling: centelleante; atmospheric: atmosférico/a; orchestral: orquestal; male: masculino/a
     female: femenino/a; pad: colchón; drone: zumbido; atmosphere: atmósfera, ambiente; texture: textura
-    orchestra: orquesta; percussion: percusión; wind: viento; woodwind: viento madera; woodwinds: maderas; mute: sordina
+    orchestra: orquesta; percussion: percusión; mute: sordina
+    wind: viento; woodwind: viento madera, viento de madera; woodwinds: maderas, vientos madera, vientos de madera
     drum machine: caja de ritmos; drum machines: cajas de ritmos; with mute: con sordina; drum: tambor; drums: batería
-    kick: bombo; snare: caja; cymbal: platillo
+    kick: bombo; snare: caja; cymbal: platillo; cowbell: cencerro; woodblock: caja china, bloque de madera
+    baritone: barítono; falsetto: falsete
     voice: voz; voices: voces; vocals: vocales; choirs: coros; strings: cuerdas; string section: sección de cuerdas
     orchestral strings: cuerdas orquestales; horn section: sección de metales; keys: teclas; bells: campanas
     sax: saxo; double bass: contrabajo; bass guitar: guitarra bajo; pipe organ: órgano de tubos
+    bowed bass: bajo frotado, bajo con arco; picked bass: bajo con púa; finger bass: bajo con dedos
+    square bass: bajo cuadrado, bajo de onda cuadrada; sine bass: bajo sinusoidal, bajo de onda sinusoidal
+    saw bass: bajo de sierra, bajo de diente de sierra, bajo de onda de sierra; analog bass: bajo analógico
+    triangle bass: bajo triangular, bajo de onda triangular; analog lead: lead analógico
+    digital bell: campana digital; digital bells: campanas digitales; cuban tres: tres cubano
     spanish guitar: guitarra española; classical guitar: guitarra clásica; flamenco guitar: guitarra flamenca
     a: un, una; the: el, la, los, las; very: muy; more: más; much: mucho/a; little: poco/a
     sound: sonido; sounds: sonidos; note: nota
+    high note: nota alta; high notes: notas altas; low note: nota baja; low notes: notas bajas
     notes: notas; tone: tono; with: con; and: y, e; or: o, u; of: de, del; in: en; for: para; like: como
     """
 _SMALL = frozenset("a the and or of in with for like no".split())
@@ -272,7 +280,8 @@ def _table() -> dict[str, str]:
     english_words = {word for entry in thesaurus.entries() for word in (*entry.english, *entry.other)}
     for instrument in thesaurus.entries():
         if instrument.meaning.family:
-            for form in {form for forms in instrument.spanish for form in forms} - english_words:
+            named = {*(form for forms in instrument.spanish for form in forms), *instrument.searched_spanish}
+            for form in named - english_words:
                 plural = form.split()[0].endswith("s")
                 name = _plural(instrument.english[0]) if plural else instrument.english[0]
                 found.setdefault(thesaurus.plain(form), name)

@@ -57,6 +57,7 @@ ALTERNATIVES = frozenset("and or y e o u , ; / | & +".split()) | {"\n"}
 """Tokens between instruments on a par."""
 PREPOSITIONS = frozenset("with like in on of from for over through playing de del con como para en sobre".split())
 """Words behind which no head noun stands any more: "organ with choir"."""
+_ARTICLES = frozenset("el la los las".split())
 _SMALL_WORDS = FILLERS | ALTERNATIVES | PREPOSITIONS | negation.ENDINGS | negation.GOES_ON | negation.JOINS
 
 
@@ -67,7 +68,7 @@ def items(plain_text: str) -> list[Item]:
     row: list[Item] = []
     at = 0
     while at < len(tokens):
-        length, meaning = _longest(tokens, at)
+        length, word, meaning = _longest(tokens, at)
         denies, note = None, None
         if meaning is None:
             length, denies = negation.negation_at(tokens, at)
@@ -75,21 +76,31 @@ def items(plain_text: str) -> list[Item]:
             length, note = 1, midi_number(tokens[at])
         said = " ".join(token[0] for token in found[at : at + length])
         start, end = found[at].start(), found[at + length - 1].end()
-        row.append(Item(" ".join(tokens[at : at + length]), said, start, end, meaning, denies, note))
+        row.append(Item(word or " ".join(tokens[at : at + length]), said, start, end, meaning, denies, note))
         at += length
     return row
 
 
-def _longest(tokens: list[str], at: int) -> tuple[int, thesaurus.Meaning | None]:
-    """Length and meaning of the longest known phrase that starts at a token, 0 and None without one."""
-    known = thesaurus.lookup()
-    for length in range(thesaurus.longest_from().get(tokens[at], 0), 0, -1):
-        words = tuple(tokens[at : at + length])
+def _longest(tokens: list[str], at: int) -> tuple[int, str, thesaurus.Meaning | None]:
+    """Number of tokens, words and meaning of the longest known phrase that starts at a token; 0, "" and None without.
+
+    An article behind "de" is not counted among the words: "órgano de la iglesia" and "órgano del teatro" are known
+    as "órgano de iglesia" and "órgano de teatro".
+    """
+    known, longest = thesaurus.lookup(), thesaurus.longest_from().get(tokens[at], 0)
+    places = [at, *(i for i in range(at + 1, min(at + 2 * longest, len(tokens))) if not _is_article(tokens, i))]
+    for length in range(min(longest, len(places)), 0, -1):
+        words = tuple("de" if i > at and tokens[i] == "del" else tokens[i] for i in places[:length])
         # "horns" is known by itself; "french horns" is known as "french horn".
         meaning = known.get(words) or known.get((*words[:-1], words[-1].removesuffix("s")))
         if meaning is not None:
-            return len(words), meaning
-    return 0, None
+            return places[length - 1] + 1 - at, " ".join(words), meaning
+    return 0, "", None
+
+
+def _is_article(tokens: list[str], at: int) -> bool:
+    """Whether a token is an article behind "de"."""
+    return tokens[at] in _ARTICLES and tokens[at - 1] == "de"
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,8 @@
 """What producers' words mean in NSynth's terms: the word tables read into one lookup of phrases.
 
 `lookup` maps a phrase (a tuple of plain tokens) to its Meaning, `entry` gives all names of a term or of an
-instrument. The tables themselves are instruments.py and timbre.py; how a whole sentence is understood is
-vocabulary.understand.
+instrument. The tables themselves are instruments.py, timbre.py and searched.py; how a whole sentence is understood
+is vocabulary.understand.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from generation.prompts.instruments import INSTRUMENT_TABLE
+from generation.prompts.searched import SEARCHED_TABLE
 from generation.prompts.timbre import QUALITY_TABLE, SEARCH_ONLY, SOURCE_TABLE, THINGS
 
 Phrase = tuple[str, ...]
@@ -47,7 +48,8 @@ class Entry:
     term: the NSynth term, or the instrument's English name. english and spanish are adjectives for a
     source or quality (Spanish ones in both genders, masculine first) and nouns for a family or instrument;
     phrases follow "with" ("con"). other words are understood and not written in captions. implied_by are
-    words that settle the source without meaning it; feminine is the gender of the first Spanish noun.
+    words that settle the source without meaning it; feminine is the gender of the first Spanish noun. searched and
+    searched_spanish are names and misspellings of searched.py, which captions and their misspellings never draw.
     """
 
     term: str
@@ -60,9 +62,11 @@ class Entry:
     misspelled: tuple[str, ...] = ()
     implied_by: tuple[str, ...] = ()
     feminine: bool = False
+    searched: tuple[str, ...] = ()
+    searched_spanish: tuple[str, ...] = ()
 
     def words(self) -> tuple[str, ...]:
-        """Every word that means the term, English first, without misspellings."""
+        """Every word that means the term, English first, without misspellings and what is only searched for."""
         spanish = (form for forms in self.spanish for form in forms)
         phrases = self.bare_phrases()
         return tuple(dict.fromkeys((*self.english, *self.other, *phrases, *spanish, *self.spanish_phrases)))
@@ -88,7 +92,11 @@ def phrase(words: str) -> Phrase:
 @cache
 def entries() -> tuple[Entry, ...]:
     """Every entry of the tables: sources, qualities, families and instruments in the tables' order."""
-    return (*_source_entries(), *_quality_entries(), *_instrument_entries())
+    searched = _searched()
+    return tuple(
+        replace(item, searched=found[0], searched_spanish=found[1]) if (found := searched.get(item.term)) else item
+        for item in (*_source_entries(), *_quality_entries(), *_instrument_entries())
+    )
 
 
 @cache
@@ -103,8 +111,8 @@ def lookup() -> dict[Phrase, Meaning]:
     """Every phrase of the tables with its meaning; an earlier line wins over a later one."""
     found: dict[Phrase, Meaning] = {}
     for item in entries():
-        spanish = {form for forms in item.spanish for form in forms} - set(item.english)
-        for words in (item.term, *item.words(), *item.misspelled):
+        spanish = {*(form for forms in item.spanish for form in forms), *item.searched_spanish} - set(item.english)
+        for words in (item.term, *item.words(), *item.misspelled, *item.searched, *item.searched_spanish):
             found.setdefault(phrase(words), replace(item.meaning, spanish=words in spanish))
         for words in item.implied_by:
             found.setdefault(phrase(words), replace(item.meaning, source_weight=2))
@@ -175,6 +183,17 @@ def _fields(block: str) -> dict[str, str]:
         elif line.strip():
             fields[key] += " " + line
     return fields
+
+
+def _searched() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Term -> its names and misspellings of searched.py, and the Spanish names."""
+    found = {}
+    for line in SEARCHED_TABLE.replace("\n" + 8 * " ", " ").split("\n"):
+        if line.strip():
+            term, english, spanish, misspelled = (part.strip() for part in line.split(";"))
+            typos = [form for forms in genders(misspelled) for form in dict.fromkeys(forms)]
+            found[term] = ((*_split(english), *typos), tuple(_split(spanish)))
+    return found
 
 
 def _source_entries() -> Iterator[Entry]:

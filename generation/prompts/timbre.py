@@ -39,7 +39,7 @@ SOURCE_TABLE: dict[str, str] = {
             supersaw, sawtooth, saw, saw wave, square wave, sine, sine wave, triangle wave, pulse wave,
             moog, minimoog, juno, dx7, prophet 5, modular, polysynth, chiptune, chip, 8 bit, 8bit, virtual
             analog, analog synth, analogue synth, tabla de ondas, onda cuadrada, onda sinusoidal, diente
-            de sierra
+            de sierra, onda de sierra
         """,
 }
 
@@ -169,7 +169,8 @@ SEARCH_ONLY = """
     fingerstyle, strummed, muted, mute, breath, blown, open, closed, attack, release, decay, envelope,
     fast, slow, quick, soprano, alto, tenor, baritone, contralto, male, female, men, women, boys, vibes,
     vibe, fifth, fifths, harmonic, harmonics, charang, acid, techno, house, trap, dubstep, drum and bass,
-    drum n bass, dnb, trance, funk, funky, jazz, jazzy, rock, pop, hip hop, disco, gospel, blues, folk,
+    drum n bass, dnb, future bass, bass house, bass music, trance, funk, funky, jazz, jazzy, rock,
+    pop, hip hop, disco, gospel, blues, folk,
     ethnic, world, medieval, baroque, classical, gaming, arcade, horror, moving, kick, kick drum, bass
     drum, snare, snare drum, hi hat, hihat, hat, clap, tom, toms, cymbal, crash, ride, drum, drums,
     percussion, shaker, tambourine, triangle, woodblock, timpani, timbales, bongo, conga, musical saw,
@@ -178,7 +179,9 @@ SEARCH_ONLY = """
     limpio, limpia, gordo, gorda, fino, fina, grande, gigante, alegre, triste, misterioso, misteriosa,
     agresivo, agresiva, moderno, moderna, antiguo, antigua, metálico, metálica, nasal, soplado, soplada,
     frotado, frotada, rasgueado, rasgueada, sostenido, sostenida, ligado, ligada, sordina, con sordina,
-    viento, viento madera, maderas, tambor, batería, bombo, caja, platillo, percusión, atmósfera,
+    viento, vientos, viento madera, vientos madera, viento de madera, vientos de madera, maderas, tambor,
+    batería, bombo, caja, platillo, percusión, gong, cowbell, cencerro, wood block, caja china, bloque de
+    madera, log drum, col legno, falsetto, falsete, yodel, barítono, atmósfera,
     atmosférico, atmosférica, textura, analógico, analógica, ruidoso, ruidosa, áspero, áspera, rasposo,
     rasposa, dulce, potente, lento, lenta, rápido, rápida, masculino, femenino, orquesta, orquestal,
     profundo, profunda, delgado, delgada, colchón, zumbido
@@ -203,8 +206,10 @@ THINGS = """
     men, women, boys, vibes, vibe, kick, kick drum, bass drum, snare, snare drum, hi hat, hihat, hat, clap, tom, toms,
     cymbal, crash, ride, drum, drums, percussion, shaker, tambourine, triangle, woodblock, timpani, timbales, bongo,
     conga, musical saw, woodwind, woodwinds, wind, winds, riser, sound effect, fx, sfx, loop, dulcimer, didgeridoo,
-    agogo, talkbox, talk box, beatbox, sordina, viento, viento madera, maderas, tambor, batería, bombo, caja,
-    platillo, percusión, atmósfera, textura, orquesta, colchón, zumbido
+    agogo, gong, cowbell, cencerro, wood block, caja china, bloque de madera, log drum, talkbox, talk box, beatbox,
+    falsetto, falsete, yodel, sordina, viento, vientos, viento madera, vientos madera, viento de madera,
+    vientos de madera, maderas, tambor, batería, bombo, caja, platillo, percusión, atmósfera, textura,
+    orquesta, colchón, zumbido
     """
 """Words above that name what sounds or what a sound has, as the phrases of the qualities and all instruments do. The
 others say how it sounds, and something may follow that they belong to: "no harsh distortion"."""

@@ -104,9 +104,10 @@ def in_order(qualities: Sequence[str]) -> tuple[str, ...]:
 
 
 def synonyms(term: str) -> tuple[str, ...]:
-    """Every English and Spanish word that means this source, family, quality or instrument, the term first.
+    """The English and Spanish words that mean this source, family, quality or instrument, the term first.
 
-    "keyboard" gives keys and teclado, not harpsichord (see `instruments`). Empty for any other word.
+    "keyboard" gives keys and teclado, not harpsichord (see `instruments`); what is only searched for (searched.py) is
+    not among them. Empty for any other word.
     """
     entry = thesaurus.entry(term)
     return () if entry is None else tuple(dict.fromkeys((entry.term, *entry.words())))

@@ -49,11 +49,43 @@ def test_a_denied_word_leans_the_other_way() -> None:
         ("ethereal", "etérea"),
         ("hollow", "hueca"),
         ("lush", "exuberante"),
+        ("cowbell", "cencerro"),
+        ("woodblock", "caja china"),
+        ("winds", "vientos"),
+        ("woodwinds", "vientos de madera"),
+        ("saw wave", "onda de sierra"),
+        ("baritone", "barítono"),
+        ("falsetto", "falsete"),
     ],
 )
 def test_both_languages_lean_alike(english: str, spanish: str) -> None:
     (one,), (other,) = leaned(english).values(), leaned(spanish).values()
     assert (one.families, one.towards, one.away) == (other.families, other.towards, other.away)
+
+
+@pytest.mark.parametrize(
+    ("text", "families"),
+    [("gong", "mallet"), ("phonk cowbell", "mallet"), ("agogo", "mallet"), ("wood block tonal", "mallet")]
+    + [("log drum amapiano", "mallet bass"), ("col legno", "string"), ("soprano", "vocal"), ("beatbox", "vocal")]
+    + [("falsetto", "vocal"), ("yodel", "vocal"), ("talk box", "vocal"), ("mellotron", "keyboard string flute vocal")]
+    + [("detuned saw", "synth_lead bass"), ("winds", "flute reed brass"), ("vientos de madera", "flute reed")]
+    + [("tenor sax", ""), ("soprano saxophone", ""), ("soprano recorder", ""), ("tenor trombone", ""), ("saw lead", "")]
+    + [("mellotron strings", ""), ("vientos de metal", ""), ("baritone guitar", "")],
+)
+def test_words_lean_to_families_where_nothing_names_one(text: str, families: str) -> None:
+    assert " ".join(family for one in leaned(text).values() for family in one.families) == families
+
+
+def test_warm_is_not_distorted_unless_it_is_said() -> None:
+    for text in ("warm guitar", "mellow guitar", "guitarra cálida", "bajos cálidos"):
+        assert [one.away for one in leaned(text).values()] == [("distortion",)], text
+    assert leaned("warm distorted guitar") == leaned("warm guitar, no distortion") == {}
+    assert not any(one.opposite for one in leaned("warm pad").values())  # a dark guitar is no pad for being undistorted
+
+
+def test_a_bowed_bass_is_not_plucked() -> None:
+    for text in ("bowed bass", "arco bass", "bajo con arco", "bajo frotado"):
+        assert leaned(text)[text] == Leaning(text, weak=True, away=("fast_decay", "percussive"))
 
 
 @pytest.mark.parametrize("text", ["kick drum", "snare", "hihat", "bass", "zorbish", "tremolo", ""])

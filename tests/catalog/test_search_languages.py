@@ -59,6 +59,26 @@ PAIRS = [
     ("pad for Mona Lisa oscuro", "pad for Mona Lisa dark"),
     ("Bajo Oscuro", "dark bass"),
     ("guitarra y Flauta suave", "guitar and soft flute"),
+    ("órgano de la iglesia oscuro", "dark church organ"),
+    ("órganos de las iglesias", "church organs"),
+    ("órgano del teatro", "theatre organ"),
+    ("flauta, notas altas", "flute, high notes"),
+    ("bajo con notas bajas", "bass with low notes"),
+    ("notas altas de flauta", "high notes of flute"),
+    ("flauta transversal suave", "soft concert flute"),
+    ("guitarrón", "nylon guitar"),
+    ("tres cubano", "cuban tres"),
+    ("campanitas brillantes", "bright bells"),
+    ("campanas digitales", "digital bells"),
+    ("bajo de onda cuadrada", "square bass"),
+    ("bajo con arco", "bowed bass"),
+    ("bajo con púa", "picked bass"),
+    ("vientos de madera", "woodwinds"),
+    ("vientos de metal", "brass"),
+    ("vientos suaves", "soft winds"),
+    ("cencerro", "cowbell"),
+    ("onda de sierra", "saw wave"),
+    ("órgano elecrtico", "electric organ"),
 ]
 
 
@@ -86,6 +106,10 @@ def test_what_is_not_spanish_is_left_alone(text: str) -> None:
         ("brillante, sin bajo", "bright, no bass"),
         ("clavecín", "harpsichord"),
         ("-bajo", "-bass"),
+        ("órgano de la iglesia", "church organ"),
+        ("bajo, notas bajas", "bass, low notes"),
+        ("bajo de onda cuadrada", "square bass"),
+        ("vientos de madera", "woodwinds"),
     ],
 )
 def test_both_languages_find_the_same(spanish: str, english: str, stocked: Library, shelf: dict[str, int]) -> None:
@@ -97,6 +121,7 @@ def test_both_languages_find_the_same(spanish: str, english: str, stocked: Libra
 def test_every_spanish_word_of_the_tables_keeps_its_meaning() -> None:
     spanish = {form: entry for entry in thesaurus.entries() for forms in entry.spanish for form in forms}
     spanish |= {form: entry for entry in thesaurus.entries() for form in entry.spanish_phrases}
+    spanish |= {form: entry for entry in thesaurus.entries() for form in entry.searched_spanish}
     assert len(spanish) > 250
     for word in spanish:
         told, meant = understand(word), understand(in_english(word))

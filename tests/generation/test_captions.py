@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 import pytest
@@ -10,9 +11,22 @@ from hypothesis import strategies as st
 
 from generation.corpus.programs import PROGRAMS, Program
 from generation.errors import ConfigError
+from generation.prompts import thesaurus
 from generation.prompts.captions import Language, misspelled, plain_caption, tag_caption
 from generation.prompts.selection import all_prompts
-from generation.prompts.vocabulary import CELLS, QUALITIES, exclusive_pair, instruments, understand
+from generation.prompts.vocabulary import (
+    CELLS,
+    FAMILIES,
+    QUALITIES,
+    SOURCES,
+    exclusive_pair,
+    instruments,
+    misspellings,
+    synonyms,
+    understand,
+)
+
+LANGUAGES: tuple[Language, ...] = ("en", "es")
 
 labels = st.sets(st.sampled_from(QUALITIES), max_size=4).filter(lambda q: exclusive_pair(tuple(q)) is None)
 notes = st.none() | st.integers(0, 127)
@@ -104,6 +118,27 @@ def test_misspelled_captions_differ_and_mean_the_same() -> None:
             assert (understand(typed).family, understand(typed).qualities) == (family, ("dark",)), typed
     assert changed > 100
     assert misspelled("zorgly", rng) == "zorgly"
+
+
+def test_what_is_only_searched_for_is_not_drawn() -> None:
+    for entry in thesaurus.entries():
+        for words in (*entry.searched, *entry.searched_spanish):
+            assert words not in (*synonyms(entry.term), *misspellings(entry.term)), words
+
+
+def test_captions_of_a_corpus_stay_what_they_were() -> None:
+    """A change of the word tables that changes the draw makes other captions of the same corpus and seed."""
+    rng = random.Random(17)
+    drawn = []
+    for program in PROGRAMS:
+        for language in LANGUAGES * 4:
+            qualities = [quality for quality in QUALITIES if rng.random() < 0.2]
+            source = rng.choice((program.source, None))
+            caption = plain_caption(source, qualities, program.family, None, rng, program.name, language)
+            drawn += [caption, misspelled(caption, rng)]
+    for term in (*SOURCES, *FAMILIES, *QUALITIES, *(name for family in FAMILIES for name in instruments(family))):
+        drawn.append(rng.choice((*synonyms(term), *misspellings(term))))
+    assert hashlib.sha256("\n".join(drawn).encode()).hexdigest()[:16] == "cc40d8c5a34e3cd6"
 
 
 def test_a_note_beyond_midi_is_refused() -> None:

@@ -161,6 +161,11 @@ REACH = [
     ("bass and no reverb", "bass", "", "reverb", "bass"),
     ("nothing bright and a bass", "bass", "", "bright", "a bass"),
     ("dark organ y sin reverb", "organ", "dark", "reverb", "dark organ"),
+    # Things of percussion and Spanish notes.
+    ("no cowbell dark pad", "", "dark", "cowbell", "dark pad"),
+    ("sin cencerro, bajo", "bass", "", "cencerro", "bajo"),
+    ("flauta, sin notas altas", "flute", "", "altas", "flauta"),
+    ("pad sin vientos de madera", "", "", "vientos de madera", "pad"),
     # A number is no denial.
     ("Bass No 5 bright", "bass", "bright", "", "Bass No 5 bright"),
 ]  # fmt: skip

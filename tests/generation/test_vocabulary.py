@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from generation.corpus.programs import PROGRAMS
 from generation.errors import ConfigError
 from generation.prompts import thesaurus
+from generation.prompts.searched import SEARCHED_TABLE
 from generation.prompts.timbre import SEARCH_ONLY
 from generation.prompts.vocabulary import (
     CELLS,
@@ -169,7 +170,32 @@ UNDERSTOOD: list[tuple[str, str | None, str | None, tuple[str, ...]]] = [
     ("campana", None, "mallet", ()), ("coro de voces", None, "vocal", ()), ("caja de música", "acoustic", "mallet", ()),
     ("órgano de iglesia", "acoustic", "organ", ()), ("clarinete bajo", "acoustic", "reed", ()),
     ("bajo de sintetizador", "synthetic", "bass", ()), ("teclado eléctrico", "electronic", "keyboard", ()),
+    # searched for only: played, synthesised, of a country, misspelled
+    ("picked bass", "electronic", "bass", ()), ("finger bass", "electronic", "bass", ()),
+    ("bowed bass", "acoustic", "bass", ()), ("bajo con arco", "acoustic", "bass", ()),
+    ("bajo frotado", "acoustic", "bass", ()), ("square bass", "synthetic", "bass", ()),
+    ("sine bass", "synthetic", "bass", ()), ("bajo de onda cuadrada", "synthetic", "bass", ()),
+    ("analog bass", "synthetic", "bass", ()), ("lead analógico", "synthetic", "synth_lead", ()),
+    ("flauta transversal", "acoustic", "flute", ()), ("flauta traversa", "acoustic", "flute", ()),
+    ("guitarrón", "acoustic", "guitar", ()), ("vihuela", "acoustic", "guitar", ()),
+    ("requinto", "acoustic", "guitar", ()), ("clarinete requinto", "acoustic", "reed", ()),
+    ("guitarra criolla", "acoustic", "guitar", ()), ("cuatro venezolano", "acoustic", "guitar", ()),
+    ("tres cubano", "acoustic", "guitar", ()), ("una corda", "acoustic", "keyboard", ()),
+    ("campanita", None, "mallet", ()), ("campanitas", None, "mallet", ()),
+    ("digital bells", "synthetic", "mallet", ()), ("campanas digitales", "synthetic", "mallet", ()),
+    ("solina strings", "electronic", "string", ()), ("rave hoover", "synthetic", "synth_lead", ()),
+    ("hoover bass", "synthetic", "bass", ()), ("vientos de metal", None, "brass", ()),
+    ("acoustik guitar", "acoustic", "guitar", ()), ("órgano elecrtico", "electronic", "organ", ()),
+    ("brilante", None, None, ("bright",)), ("pizicato", None, None, ("fast_decay",)),
+    ("vilon", "acoustic", "string", ()),
+    # an article behind "de"
+    ("órgano de la iglesia", "acoustic", "organ", ()), ("órganos de las iglesias", "acoustic", "organ", ()),
+    ("órgano del teatro", "acoustic", "organ", ()), ("caja de la música", "acoustic", "mallet", ()),
+    ("piano de la", None, "keyboard", ()), ("solo de la flauta", None, "flute", ()),
     # nothing certain
+    ("onda de sierra", "synthetic", None, ()), ("future bass chord", None, None, ("multiphonic",)),
+    ("bass house", None, None, ()), ("bass music", None, None, ()), ("future bass lead", "synthetic", "synth_lead", ()),
+    ("vientos de madera", None, None, ()), ("cowbell", None, None, ()), ("log drum", None, None, ()),
     ("'dark bass'", None, "bass", ("dark",)),
     ("tremolo", None, None, ()), ("muted", None, None, ()), ("dark pad", None, None, ("dark",)),
     ("kick drum", None, None, ()),
@@ -216,7 +242,8 @@ def test_a_source_is_said_or_only_implied() -> None:
 def test_no_phrase_has_two_meanings() -> None:
     meant: dict[thesaurus.Phrase, set[str]] = {}
     for entry in thesaurus.entries():
-        for words in (entry.term, *entry.words(), *entry.misspelled, *entry.implied_by):
+        searched = (*entry.searched, *entry.searched_spanish)
+        for words in (entry.term, *entry.words(), *entry.misspelled, *entry.implied_by, *searched):
             meant.setdefault(thesaurus.phrase(words), set()).add(entry.term)
     for words in SEARCH_ONLY.split(","):
         meant.setdefault(thesaurus.phrase(words), set()).add("search only")
@@ -226,7 +253,7 @@ def test_no_phrase_has_two_meanings() -> None:
 
 def test_every_word_of_the_tables_is_understood_as_its_term() -> None:
     for entry in thesaurus.entries():
-        for words in (*entry.words(), *entry.misspelled):
+        for words in (*entry.words(), *entry.misspelled, *entry.searched, *entry.searched_spanish):
             told = understand(words)
             meaning = entry.meaning
             if meaning.quality:
@@ -236,6 +263,20 @@ def test_every_word_of_the_tables_is_understood_as_its_term() -> None:
             else:
                 assert told.source == meaning.source, words
             assert not told.words_unknown, words
+
+
+def test_what_is_only_searched_for_adds_to_an_entry_that_is_there() -> None:
+    lines = [line for line in SEARCHED_TABLE.split("\n") if line.strip() and not line.startswith(8 * " ")]
+    terms = [line.partition(";")[0].strip() for line in lines]
+    added = [entry.term for entry in thesaurus.entries() if entry.searched or entry.searched_spanish]
+    assert sorted(terms) == sorted(added)
+
+
+def test_an_article_behind_de_is_part_of_the_name() -> None:
+    told = understand("un órgano de la iglesia oscuro")
+    assert told.instruments == ("church organ",) and told.words_used == ("organo de la iglesia", "oscuro")
+    assert told.wanted == "un órgano de la iglesia oscuro" and told.words_unknown == ()
+    assert understand("coro, sin órgano de la iglesia").wanted == "coro"
 
 
 def test_tables_name_only_what_nsynth_knows_and_every_family_has_instruments() -> None:
