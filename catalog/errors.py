@@ -45,3 +45,11 @@ class GateFitError(CatalogError):
 
 class ListeningError(CatalogError):
     """A listening test cannot be made, given or summed up."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another library says, cut to its first line; the kind of error where it says nothing, or a bare key."""
+    lines = str(error).strip().splitlines()
+    if isinstance(error, KeyError) or not lines:
+        return " ".join([type(error).__name__, *lines[:1]])
+    return lines[0]

@@ -17,7 +17,7 @@ import torch
 
 from catalog.embedders.frontend import listening_wave
 from catalog.embedders.kernels import exact_float32
-from catalog.errors import EmbedderError
+from catalog.errors import EmbedderError, first_line
 from generation.audio import Clip
 
 BATCH = 32
@@ -40,9 +40,8 @@ class TransformersClap:
             self._extractor = ClapFeatureExtractor.from_pretrained(folder, **options)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         except Exception as error:  # each file format has errors of its own
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise EmbedderError(
-                f"no CLAP model at {place} ({first}); give a folder with a ClapModel, or use the embedder 'starter'"
+                f"no CLAP model at {place} ({first_line(error)}); give a folder with a ClapModel, or use the embedder 'starter'"
             ) from error
         model, told = loaded
         # transformers draws what a file lacks at random, so that every process would hear otherwise.

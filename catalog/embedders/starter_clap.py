@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catalog.embedders.text_tower import TextTower
-from catalog.errors import EmbedderError
+from catalog.errors import EmbedderError, first_line
 from generation.audio import Clip
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ class StarterClap:
             self._text = TextTower(folder)
             self._text.embed(["bass"])  # only now is every setting and every weight of it known to be there
         except Exception as error:  # each file format has errors of its own
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            first = f"{first} is missing" if isinstance(error, KeyError) else first
-            raise EmbedderError(f"no CLAP model at {folder} ({first}); install nightcrate again") from error
+            told = f"no CLAP model at {folder} ({first_line(error)}); install nightcrate again"
+            raise EmbedderError(told) from error
         self._folder, self._name, self._device = folder, name, device
         self._whole: TransformersClap | None = None
 
