@@ -40,9 +40,8 @@ class TransformersClap:
             self._extractor = ClapFeatureExtractor.from_pretrained(folder, **options)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         except Exception as error:  # each file format has errors of its own
-            raise EmbedderError(
-                f"no CLAP model at {place} ({first_line(error)}); give a folder with a ClapModel, or use the embedder 'starter'"
-            ) from error
+            told = f"no CLAP model at {place} ({first_line(error)})"
+            raise EmbedderError(f"{told}; give a folder with a ClapModel, or use the embedder 'starter'") from error
         model, told = loaded
         # transformers draws what a file lacks at random, so that every process would hear otherwise.
         missing = sorted(name for name in told["missing_keys"] if model.state_dict()[name].is_floating_point())
