@@ -26,21 +26,28 @@ Place = tuple[float, str]
 
 def note_places(query: Query, samples: Iterable[SampleRecord]) -> dict[int, Place]:
     """Where measured notes stand, by sample id; nothing where no register is asked for, and no sound without a note."""
-    end = "low" if query.register < 0 else "high"
-    having = [sample for sample in samples if sample.midi_note is not None] if query.register else []
+    register = query.register
+    if not register:
+        return {}
+    end = "low" if register < 0 else "high"
+    having = [sample for sample in samples if sample.midi_note is not None]
     return _ranked(
-        query, having, REGISTER_WEIGHT, lambda s: query.register * (s.midi_note or 0), lambda s: f"{s.note} is {end}"
+        query, having, REGISTER_WEIGHT, lambda s: register * (s.midi_note or 0), lambda s: f"{s.note} is {end}"
     )
 
 
 def length_places(query: Query, samples: Iterable[SampleRecord]) -> dict[int, Place]:
     """Where the lengths of sounds stand, by sample id; nothing where neither long nor short ones are asked for."""
-    end = "short" if query.length < 0 else "long"
+    length = query.length
+    if not length:
+        return {}
+    end = "short" if length < 0 else "long"
+    having = [sample for sample in samples if sample.duration_s is not None]
     return _ranked(
         query,
-        [sample for sample in samples if sample.duration_s is not None] if query.length else [],
+        having,
         LENGTH_WEIGHT,
-        lambda s: query.length * (s.duration_s or 0.0),
+        lambda s: length * (s.duration_s or 0.0),
         lambda s: f"{s.duration_s:.2f} s is {end}",
     )
 
@@ -59,11 +66,11 @@ def _ranked(
     worth 0.
     """
     alike: dict[tuple[object, ...], list[SampleRecord]] = defaultdict(list)
-    asked = query.understood
+    asked, by_family = query.understood, query.names_families
     for sample in samples:
         tags = tuple(quality in sample.qualities for quality in asked.qualities)
         of_source = asked.says_source and query.is_of_source(sample)
-        alike[sample.family if query.names_families else "", of_source, tags].append(sample)
+        alike[sample.family if by_family else "", of_source, tags].append(sample)
     places: dict[int, Place] = {}
     for (family, *_), members in alike.items():
         ranks = percentiles(np.array([value(sample) for sample in members]))
